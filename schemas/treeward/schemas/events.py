@@ -1,0 +1,106 @@
+"""What owners append to the log: one model for every event type (DESIGN section 4).
+
+The last event of a resource says all that a reader needs about it, so every event carries the whole of its state.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Outcome(StrEnum):
+    """How a unit of work was answered. Anything but `completed` never takes effect afterwards."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    REJECTED = "rejected"
+
+
+class EventType(StrEnum):
+    """What an event says; the last token of its subject."""
+
+    CLAIMED = "claimed"
+    PLACED = "placed"
+    READY = "ready"
+    CRASHED = "crashed"
+    QUARANTINED = "quarantined"
+    RELEASED = "released"
+    HANDED_OFF = "handed_off"
+    FORGOTTEN = "forgotten"
+    DRIFTED = "drifted"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    REJECTED = "rejected"
+
+
+OUTCOMES = frozenset(outcome.value for outcome in Outcome)
+BEGINS_A_LIFE = frozenset({EventType.CLAIMED, EventType.PLACED, EventType.CRASHED})
+
+
+class Verdict(StrEnum):
+    """What is known of a unit whose process ended before it was answered."""
+
+    NOT_STARTED = "not_started"
+    MAYBE_STARTED = "maybe_started"
+    DONE = "done"
+
+
+class DeviceOutcome(BaseModel):
+    """What a device remembers of the last ticket that it answered."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    ticket: int = Field(ge=0)
+    applied: bool
+    reason: str | None = None
+
+
+class Event(BaseModel):
+    """One entry of the log. Its position is the stream's sequence and is not in the body."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type: EventType
+    zone: str
+    kind: str
+    id: str
+    life: int = Field(ge=0, description="the life in which it was appended; an event that begins a life names the one it ends")
+    answered: int = Field(default=0, ge=0, description="the last ticket answered for this resource, this event included")
+    at: datetime
+    pod: str | None = Field(default=None, description="none: unplaced")
+    host: str | None = None
+    definition: dict[str, Any] | None = Field(default=None, description="the spec as of `answered`; none: nothing exists")
+    ticket: int | None = Field(default=None, description="the unit answered, or the one in hand")
+    operation: str | None = Field(default=None, description="the operation of that unit")
+    attempts: int = Field(default=0, ge=0, description="lives in which the unit in hand was called without an answer")
+    verdict: Verdict | None = Field(default=None, description="of the unit in hand")
+    flushed: list[int] = Field(default_factory=list, description="`crashed`: the tickets that waited behind it, all not_started")
+    removed: bool = Field(default=False, description="nothing exists any more; the address goes back to the zone supervisor")
+    last: DeviceOutcome | None = Field(default=None, description="`handed_off`: the device's last ticket; none: it answered none")
+    last_unknown: bool = Field(default=False, description="`handed_off` after the device was isolated: its last ticket is unknown")
+    existed: bool = Field(default=False, description="`handed_off`: whether the object existed; to be made at the next place")
+    paused: bool = False
+    quarantined: bool = False
+    released: int = Field(default=0, ge=0, description="the highest `release` ticket that the process has obeyed")
+    reason: str | None = None
+    observed: dict[str, Any] | None = Field(default=None, description="the state that the device last reported")
+    epoch: int | None = Field(default=None, description="pods and zones: the epoch of their owner")
+    owner: str | None = Field(default=None, description="pods and zones: the instance that the claim names")
+
+    @property
+    def key(self) -> str:
+        """`<kind>.<id>`."""
+        return f"{self.kind}.{self.id}"
+
+    @property
+    def is_outcome(self) -> bool:
+        """Whether it answers its ticket."""
+        return self.type in OUTCOMES

@@ -1,0 +1,39 @@
+"""What a dispatcher sends to a process: `tw.mailbox.<zone>.<pod>.<kind>.<id>` (DESIGN section 5, the take rule)."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from treeward.schemas.events import Outcome
+
+
+class Mark(BaseModel):
+    """The outcome that a process is to report for a unit that it has not started."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    outcome: Outcome
+    reason: str
+
+
+class Message(BaseModel):
+    """A unit of work on its way into a mailbox. A process takes it only by the take rule; it may be lost, doubled or late."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    epoch: int = Field(description="of the owner that it is meant for")
+    life: int
+    ticket: int
+    previous: int = Field(description="the highest lower ticket of the resource without an outcome; 0: none")
+    first: int = Field(default=0, description="WORK's first sequence as the dispatcher saw it")
+    released: int = Field(default=0, description="the highest `release` of this resource that was read")
+    attempts: int = Field(default=0, description="earlier lives in which this unit was called without an answer")
+    mark: Mark | None = None
+    operation: str = ""
+    spec: dict[str, Any] | None = None
+    deadline_s: float | None = Field(default=None, description="Unix time; bounds the start")
+    steers: int | None = Field(default=None, description="the ticket that a cancel or retry names")
+    reallocate: bool = Field(default=False, description="recovery policy of the unit: move instead of waiting")
+    reason: str | None = None
+    trace: str | None = Field(default=None, description="traceparent of the dispatch")
+    sent_s: float = Field(default=0.0, description="Unix time at which it was sent")

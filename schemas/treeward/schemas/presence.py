@@ -1,0 +1,32 @@
+"""The heartbeat of an instance: `tw.presence.<service>.<instance>` (DESIGN section 4, who claims for whom)."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Service = Literal["orchestrator", "zone-supervisor", "pod-agent"]
+
+
+class Holding(BaseModel):
+    """A branch that the instance acts for: its claim's subject stands for the branch, the position of it is the epoch."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    branch: str = Field(description="`<zone>` for a zone (also `root`), `<zone>.<pod>` for a pod")
+    epoch: int = Field(ge=1, description="position of the claim in the zone's log")
+
+
+class Heartbeat(BaseModel):
+    """What an instance says of itself every 250 ms."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    service: Service
+    instance: str = Field(description="unique for each run of a program")
+    name: str = Field(description="the configured name, the same after a restart")
+    zone: str | None = Field(default=None, description="the zone it serves; none: any")
+    labels: dict[str, str] = Field(default_factory=dict)
+    capacity: int = Field(default=0, ge=0, description="branches that it can take at most; 0: no bound")
+    holds: list[Holding] = Field(default_factory=list)
+    leaving: bool = Field(default=False, description="it is shutting down: claim its branches for others")
+    version: str = ""
