@@ -1,0 +1,305 @@
+"""Questions about a zone and their answers: request/reply on `tw.api.<endpoint>.<zone>` (DESIGN section 4).
+
+An empty request body means every default. What cannot be answered comes back as `Problem`, `{"error": "..."}`, in
+place of the answer. State is never given without its source and age: `position` is that of the event that says so in
+the zone's log, `age_s` the time since that event was stored, and `doubt` names the unit whose effect nobody knows yet.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from treeward.schemas.events import EventType, Outcome, Verdict
+
+RESOURCES_IN_ANSWER_MAX = 500
+"""So that an answer stays well below the bus's largest message of 1 MiB."""
+
+Limit = Annotated[int, Field(ge=1, le=RESOURCES_IN_ANSWER_MAX)]
+Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]{1,64}$", description="`<kind>.<id>`")]
+Counts = dict[str, dict[str, int]]
+"""How many resources: kind > state of the process (`initialized`, `ready`, `crashed`; also `paused`, `quarantined`) > number."""
+
+Endpoint = Literal["state", "tree", "explain", "queued"]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class Problem(_Answer):
+    """The question cannot be answered; one sentence that says what to do."""
+
+    error: str
+
+
+# --- state
+
+
+class StateRequest(_Request):
+    """`tw.api.state.<zone>`: one resource (`key`), or all of the zone in order of their keys, in pages."""
+
+    key: Key | None = None
+    kind: str | None = Field(default=None, description="only this kind; without `key`")
+    pod: str | None = Field(default=None, description="only what is placed in this pod; without `key`")
+    beyond: str = Field(default="", description="only keys greater than this one: `next` of the page before")
+    limit: Limit = 100
+
+
+class ProcessState(StrEnum):
+    """How far the process of a resource is in its life: what its last event says of it."""
+
+    NONE = "none"
+    """Unplaced, and nothing exists: there is no process."""
+    INITIALIZED = "initialized"
+    READY = "ready"
+    CRASHED = "crashed"
+
+
+class Doubt(_Answer):
+    """A unit that was called and not answered: while it stands, `definition` and `observed` are no facts."""
+
+    ticket: int
+    operation: str | None = None
+    verdict: Verdict | None = Field(default=None, description="none: it is in hand now")
+    attempts: int = Field(default=0, description="lives in which it was called without an answer")
+    since: datetime | None = None
+
+
+class Stage(StrEnum):
+    """Where an unanswered unit is."""
+
+    QUEUED = "queued"
+    """In WORK behind something else of its own resource, or beyond the window."""
+    HELD = "held"
+    """In WORK until something else happens: `after`, a pause."""
+    SENT = "sent"
+    """In the mailbox of its process, as far as the dispatcher knows."""
+    IN_HAND = "in_hand"
+    """The owner says that its process works on it."""
+
+
+class QueuedUnit(_Answer):
+    """A unit without an outcome."""
+
+    ticket: int
+    operation: str
+    stage: Stage = Stage.QUEUED
+    submitted_at: datetime | None = None
+    deadline: datetime | None = None
+    after: list[int] = Field(default_factory=list, description="tickets it still waits for")
+    mark: Outcome | None = Field(default=None, description="the outcome decided for it, not yet appended")
+    attempts: int = 0
+    tenant: str | None = None
+    reason: str | None = Field(default=None, description="as submitted")
+
+
+class ResourceState(_Answer):
+    """What is known of one resource, since when and from where."""
+
+    zone: str
+    kind: str
+    id: str
+    exists: bool = Field(description="as of `answered`; no fact while in doubt")
+    definition: dict[str, Any] | None = Field(default=None, description="desired: the spec as of `answered`")
+    observed: dict[str, Any] | None = Field(default=None, description="the state that the device last reported")
+    process: ProcessState = ProcessState.NONE
+    paused: bool = False
+    quarantined: bool = False
+    pod: str | None = Field(default=None, description="none: unplaced")
+    host: str | None = None
+    owner: str | None = Field(default=None, description="the instance that acts for it: of its pod, while unplaced of its zone")
+    epoch: int | None = Field(default=None, description="of that owner")
+    life: int = 0
+    answered: int = Field(default=0, description="the last ticket answered")
+    event: EventType | None = Field(default=None, description="type of its last event; none: it has none")
+    position: int = Field(default=0, description="of that event in the log; 0: it has none")
+    at: datetime | None = Field(default=None, description="when that event was stored")
+    age_s: float | None = Field(default=None, ge=0, description="seconds since that event was stored")
+    source: Literal["log", "bucket"] = Field(default="log", description="`bucket`: the log no longer has the event, its snapshot does")
+    doubt: Doubt | None = None
+    reason: str | None = Field(default=None, description="of its last event")
+    queued: list[QueuedUnit] = Field(default_factory=list, description="unanswered units in ticket order, the first 100")
+    queued_units: int = Field(default=0, description="how many there are in all")
+
+
+class StateAnswer(_Answer):
+    """One page. A resource that the zone has never heard of is left out."""
+
+    resources: list[ResourceState]
+    next: str | None = Field(default=None, description="`beyond` of the next page; none: this was the last")
+    position: int = Field(default=0, description="of the log up to which this was read")
+
+
+# --- tree
+
+
+class TreeRequest(_Request):
+    """`tw.api.tree.<zone>`: the supervision tree of a zone. Of `root`: its owner and the zones, without what is in them."""
+
+    pod: str | None = Field(default=None, description="only this pod")
+
+
+class Owner(_Answer):
+    """Who acts for a branch, and whether it is there."""
+
+    instance: str | None = Field(default=None, description="none: nobody has been claimed for")
+    epoch: int = 0
+    since: datetime | None = None
+    name: str | None = Field(default=None, description="the configured name, from its heartbeat")
+    presence: Literal["present", "silent", "leaving", "unknown"] = "unknown"
+    heard_s: float | None = Field(default=None, description="seconds since its last heartbeat")
+
+
+class Capacity(_Answer):
+    """What a host offers, or what has been given away of it."""
+
+    cpus: float = 0.0
+    memory_mib: int = 0
+    gpus: float = 0.0
+    disk_gib: int = 0
+
+
+class HostBranch(_Answer):
+    """A host and how many resources are placed on it."""
+
+    id: str
+    state: ProcessState = ProcessState.NONE
+    paused: bool = False
+    quarantined: bool = False
+    draining: bool = False
+    labels: dict[str, str] = Field(default_factory=dict)
+    capacity: Capacity = Field(default_factory=Capacity)
+    used: Capacity = Field(default_factory=Capacity)
+    counts: Counts = Field(default_factory=dict)
+
+
+class PodBranch(_Answer):
+    """A pod, its owner and its hosts."""
+
+    id: str
+    state: ProcessState = ProcessState.NONE
+    paused: bool = False
+    quarantined: bool = False
+    draining: bool = False
+    labels: dict[str, str] = Field(default_factory=dict)
+    device: str | None = None
+    owner: Owner = Field(default_factory=Owner)
+    hosts: list[HostBranch] = Field(default_factory=list)
+    counts: Counts = Field(default_factory=dict, description="what is placed in the pod, but on no host of it")
+
+
+class TreeAnswer(_Answer):
+    """A zone, or root."""
+
+    zone: str
+    labels: dict[str, str] = Field(default_factory=dict)
+    state: ProcessState = ProcessState.NONE
+    paused: bool = False
+    quarantined: bool = False
+    draining: bool = False
+    owner: Owner = Field(default_factory=Owner)
+    zones: list[str] = Field(default_factory=list, description="of root: the zones that are defined")
+    pods: list[PodBranch] = Field(default_factory=list)
+    unplaced: Counts = Field(default_factory=dict, description="what exists or waits without a pod")
+    queued_units: int = Field(default=0, description="units of the zone without an outcome")
+    position: int = Field(default=0, description="of the log up to which this was read")
+
+
+# --- explain
+
+
+class ExplainRequest(_Request):
+    """`tw.api.explain.<zone>`: why a unit (`ticket`) or a resource (`key`) stands where it stands. Exactly one of them."""
+
+    key: Key | None = None
+    ticket: int | None = Field(default=None, ge=1)
+
+
+class Wait(StrEnum):
+    """What an unanswered unit waits for."""
+
+    NOTHING = "nothing"
+    """It is answered, or about to be sent."""
+    QUEUE = "queue"
+    """Lower tickets of its resource, or the window."""
+    AFTER = "after"
+    """Tickets that it names."""
+    PAUSE = "pause"
+    """A `resume` of the resource, its pod or its zone."""
+    QUARANTINE = "quarantine"
+    """A `release` by an operator."""
+    CREDIT = "credit"
+    """Its owner has as much in hand as it takes at once."""
+    OWNER = "owner"
+    """Nobody acts for its branch, or not yet."""
+    ROOM = "room"
+    """No host has room for it, or none that it allows."""
+    BACK_OFF = "back_off"
+    """Its process crashed and is restarted later."""
+    DEVICE = "device"
+    """The device works on it, is busy, or cannot be reached."""
+    HAND_OFF = "hand_off"
+    """Its resource moves, or the old device cannot say what became of it."""
+
+
+class ExplainAnswer(_Answer):
+    """Why, in sentences for people, and the facts behind them for programs."""
+
+    zone: str
+    kind: str
+    id: str
+    ticket: int | None = None
+    outcome: Outcome | None = Field(default=None, description="of the ticket; none: it is unanswered")
+    waits_for: Wait = Wait.NOTHING
+    sentences: list[str] = Field(description="in the order in which one would tell it; never empty")
+    unit: QueuedUnit | None = None
+    behind: list[int] = Field(default_factory=list, description="unanswered tickets before it, the first 100")
+    state: ResourceState | None = None
+    owner: Owner | None = None
+    owner_says: dict[str, Any] | None = Field(default=None, description="what the owner has in hand; none: it did not answer in time")
+
+
+# --- queued
+
+
+class QueuedRequest(_Request):
+    """`tw.api.queued.<zone>`: what has no outcome yet, by resource in order of their keys, in pages."""
+
+    key: Key | None = None
+    beyond: str = ""
+    limit: Limit = 100
+
+
+class ResourceQueue(_Answer):
+    """The unanswered units of one resource, in ticket order."""
+
+    kind: str
+    id: str
+    pod: str | None = None
+    units: list[QueuedUnit] = Field(description="the first 100")
+    units_in_all: int
+
+
+class QueuedAnswer(_Answer):
+    """One page."""
+
+    resources: list[ResourceQueue]
+    units_in_all: int = Field(description="of the zone")
+    next: str | None = Field(default=None, description="`beyond` of the next page; none: this was the last")
+
+
+REQUESTS: dict[str, type[BaseModel]] = {
+    "state": StateRequest, "tree": TreeRequest, "explain": ExplainRequest, "queued": QueuedRequest,
+}  # fmt: skip
+"""The model of each endpoint's request."""
+
+ANSWERS: dict[str, type[BaseModel]] = {
+    "state": StateAnswer, "tree": TreeAnswer, "explain": ExplainAnswer, "queued": QueuedAnswer,
+}  # fmt: skip
+"""The model of each endpoint's answer."""
