@@ -19,7 +19,7 @@ RESOURCES_IN_ANSWER_MAX = 500
 Limit = Annotated[int, Field(ge=1, le=RESOURCES_IN_ANSWER_MAX)]
 Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]{1,64}$", description="`<kind>.<id>`")]
 Counts = dict[str, dict[str, int]]
-"""How many resources: kind > state of the process (`initialized`, `ready`, `crashed`; also `paused`, `quarantined`) > number."""
+"""How many resources: kind > state of the process (also `paused`, `quarantined`) > number."""
 
 Endpoint = Literal["state", "tree", "explain", "queued"]
 
@@ -113,7 +113,7 @@ class ResourceState(_Answer):
     quarantined: bool = False
     pod: str | None = Field(default=None, description="none: unplaced")
     host: str | None = None
-    owner: str | None = Field(default=None, description="the instance that acts for it: of its pod, while unplaced of its zone")
+    owner: str | None = Field(default=None, description="the instance that acts for its pod; while unplaced, its zone")
     epoch: int | None = Field(default=None, description="of that owner")
     life: int = 0
     answered: int = Field(default=0, description="the last ticket answered")
@@ -121,10 +121,10 @@ class ResourceState(_Answer):
     position: int = Field(default=0, description="of that event in the log; 0: it has none")
     at: datetime | None = Field(default=None, description="when that event was stored")
     age_s: float | None = Field(default=None, ge=0, description="seconds since that event was stored")
-    source: Literal["log", "bucket"] = Field(default="log", description="`bucket`: the log no longer has the event, its snapshot does")
+    source: Literal["log", "bucket"] = Field(default="log", description="`bucket`: the log no longer has the event")
     doubt: Doubt | None = None
     reason: str | None = Field(default=None, description="of its last event")
-    queued: list[QueuedUnit] = Field(default_factory=list, description="unanswered units in ticket order, the first 100")
+    queued: list[QueuedUnit] = Field(default_factory=list, description="unanswered units by ticket, the first 100")
     queued_units: int = Field(default=0, description="how many there are in all")
 
 
@@ -140,7 +140,7 @@ class StateAnswer(_Answer):
 
 
 class TreeRequest(_Request):
-    """`tw.api.tree.<zone>`: the supervision tree of a zone. Of `root`: its owner and the zones, without what is in them."""
+    """`tw.api.tree.<zone>`: the supervision tree of a zone; of `root`, its owner and the zones."""
 
     pod: str | None = Field(default=None, description="only this pod")
 
@@ -215,7 +215,7 @@ class TreeAnswer(_Answer):
 
 
 class ExplainRequest(_Request):
-    """`tw.api.explain.<zone>`: why a unit (`ticket`) or a resource (`key`) stands where it stands. Exactly one of them."""
+    """`tw.api.explain.<zone>`: why a unit (`ticket`) or a resource (`key`) stands there. Exactly one."""
 
     key: Key | None = None
     ticket: int | None = Field(default=None, ge=1)
@@ -262,7 +262,7 @@ class ExplainAnswer(_Answer):
     behind: list[int] = Field(default_factory=list, description="unanswered tickets before it, the first 100")
     state: ResourceState | None = None
     owner: Owner | None = None
-    owner_says: dict[str, Any] | None = Field(default=None, description="what the owner has in hand; none: it did not answer in time")
+    owner_says: dict[str, Any] | None = Field(default=None, description="what it has in hand; none: no answer in time")
 
 
 # --- queued
