@@ -1,0 +1,170 @@
+"""What each kind of resource can be asked, and what has to be said with it: operations and their specs."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from treeward.schemas import address
+
+Positive = Annotated[float, Field(gt=0, le=1e9)]
+NotNegative = Annotated[float, Field(ge=0, le=1e9)]
+Mebibytes = Annotated[int, Field(gt=0, le=2**40)]
+Gibibytes = Annotated[int, Field(gt=0, le=2**30)]
+Token = Annotated[str, Field(pattern=f"^{address.TOKEN_PATTERN}$")]
+Labels = Annotated[dict[Token, Annotated[str, Field(max_length=256)]], Field(max_length=64)]
+
+
+class OnFailure(StrEnum):
+    """What becomes of a unit whose process crashed with it in hand."""
+
+    WAIT = "wait"
+    REALLOCATE = "reallocate"
+    FAIL = "fail"
+
+
+class Spec(BaseModel):
+    """A spec of a known kind: unknown fields are typos."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Nothing(Spec):
+    """An operation without parameters."""
+
+
+class ZoneSpec(Spec):
+    """A zone: a failure domain with streams, log and supervisors of its own."""
+
+    labels: Labels = Field(default_factory=dict)
+
+
+class PodSpec(Spec):
+    """A pod: hosts with one owner."""
+
+    labels: Labels = Field(default_factory=dict)
+    device: str | None = Field(
+        default=None, max_length=512, description="tcp://HOST:PORT or unix:///PATH; none: what the agent is set to"
+    )
+
+
+class HostSpec(Spec):
+    """A host in a pod, and what it can carry."""
+
+    pod: Token
+    cpus: Positive
+    memory_mib: Mebibytes
+    gpus: NotNegative = 0.0
+    disk_gib: Annotated[int, Field(ge=0, le=2**30)] = 0
+    labels: Labels = Field(default_factory=dict)
+
+
+class VmSpec(Spec):
+    """A virtual machine. The last fields steer where it is placed."""
+
+    cpus: Positive = 1.0
+    memory_mib: Mebibytes = 512
+    gpus: NotNegative = 0.0
+    running: bool = True
+    requires: Labels = Field(default_factory=dict, description="labels that the host must have")
+    spread: Token | None = Field(
+        default=None, description="VMs of one spread group are kept apart: other pods first, then other hosts"
+    )
+
+
+class VolumeSpec(Spec):
+    """A volume."""
+
+    size_gib: Gibibytes
+    requires: Labels = Field(default_factory=dict)
+
+
+class NetworkSpec(Spec):
+    """A network."""
+
+    cidr: Annotated[str, Field(max_length=64)] | None = None
+    requires: Labels = Field(default_factory=dict)
+
+
+class ResizeVm(Spec):
+    """New sizes; what is absent stays."""
+
+    cpus: Positive | None = None
+    memory_mib: Mebibytes | None = None
+    gpus: NotNegative | None = None
+
+
+class ResizeVolume(Spec):
+    """A volume grows; it never shrinks."""
+
+    size_gib: Gibibytes
+
+
+class ResizeHost(Spec):
+    """New capacities; what is absent stays."""
+
+    cpus: Positive | None = None
+    memory_mib: Mebibytes | None = None
+    gpus: NotNegative | None = None
+    disk_gib: Annotated[int, Field(ge=0, le=2**30)] | None = None
+
+
+class AttachSpec(Spec):
+    """The VM, by its id, of the same zone."""
+
+    vm: Token
+
+
+class MigrateSpec(Spec):
+    """Where to; none: wherever it fits."""
+
+    host: Token | None = None
+
+
+class Policies(Spec):
+    """What `configure` can change of a resource or branch."""
+
+    on_failure: OnFailure | None = Field(default=None, strict=False)
+    attempts_max: Annotated[int, Field(ge=1, le=1000)] | None = None
+    restarts_max: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    restart_period_s: Positive | None = None
+    destroy_supersedes: bool | None = Field(default=None, description="a destroy supersedes what has not started")
+
+
+STEERING: dict[str, type[Spec]] = {
+    "cancel": Nothing, "retry": Nothing, "pause": Nothing, "resume": Nothing, "release": Nothing, "drain": Nothing,
+    "configure": Policies,
+}  # fmt: skip
+"""Operations that every kind has: they are about units and processes, not about the device."""
+
+OPERATIONS: dict[str, dict[str, type[Spec]]] = {
+    "zone": {"create": ZoneSpec, "destroy": Nothing},
+    "pod": {"create": PodSpec, "destroy": Nothing},
+    "host": {"create": HostSpec, "destroy": Nothing, "resize": ResizeHost},
+    "vm": {
+        "create": VmSpec, "destroy": Nothing, "start": Nothing, "stop": Nothing, "resize": ResizeVm,
+        "migrate": MigrateSpec,
+    },
+    "volume": {
+        "create": VolumeSpec, "destroy": Nothing, "resize": ResizeVolume, "attach": AttachSpec, "detach": AttachSpec,
+        "migrate": MigrateSpec,
+    },
+    "network": {"create": NetworkSpec, "destroy": Nothing, "attach": AttachSpec, "detach": AttachSpec},
+}  # fmt: skip
+"""What each known kind can be asked. A kind that is not listed is its device's affair: any operation, any spec."""
+
+NEEDS_SPEC = frozenset(
+    (kind, operation)
+    for kind, operations in OPERATIONS.items()
+    for operation, model in operations.items()
+    if any(field.is_required() for field in model.model_fields.values())
+)
+"""Where a spec cannot be left out."""
+
+
+def complete_spec(kind: str, operation: str, spec: dict[str, Any] | None) -> dict[str, Any]:
+    """The spec of a validated `create` with the defaults of its kind filled in."""
+    model = OPERATIONS.get(kind, {}).get(operation)
+    if model is None:
+        return dict(spec or {})
+    return model.model_validate(spec or {}).model_dump(mode="json")
