@@ -140,8 +140,6 @@ def _check_operation(unit: Unit, kind: str) -> None:
             needed = ", ".join(name for name, field in model.model_fields.items() if field.is_required())
             raise InvalidUnitError(f"spec: {unit.operation} of a {kind} needs {needed}")
         return
-    if not unit.spec:
-        return
     try:
         model.model_validate(unit.spec)
     except ValidationError as error:
