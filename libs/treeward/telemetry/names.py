@@ -1,0 +1,151 @@
+"""Every name that leaves a program as telemetry: spans, attributes, metrics. None of them ever contains a resource id.
+
+Spans and attributes follow the OpenTelemetry conventions for messaging where those have a name, and begin with
+`treeward.` otherwise. Metrics have Prometheus names; their labels are few and bounded (zone, pod, outcome, service).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+# --- spans: one waterfall for each unit of work, docs/tracing.md ---
+
+SUBMIT = "submit"
+"""PRODUCER, the root: from the receipt of WORK to the moment its dispatcher read it."""
+DISPATCH = "dispatch"
+"""PRODUCER, child of submit, in the orchestrator: from reading (or the reason to send again) to sending."""
+MAILBOX_WAIT = "mailbox wait"
+"""INTERNAL, child of dispatch, in the owner: from arrival in the mailbox to being taken."""
+PROCESS = "process"
+"""CONSUMER, child of dispatch, linked to it too: from being taken to the commit of the outcome."""
+DEVICE_CALL = "device call"
+"""CLIENT, child of process: one request to the device, repetitions are spans of their own."""
+SYNCHRONIZE = "device synchronize"
+"""CLIENT, child of process where a unit caused it, else a root: the first request of a life."""
+SETTLE = "settle"
+"""CLIENT, child of process, in the orchestrator: from the commit of the outcome to its reading."""
+CRASH = "crash"
+"""INTERNAL, a root that is always sampled, linked to the unit in hand and to the flushed ones (128 at most)."""
+TAKEOVER = "takeover"
+"""INTERNAL, a root that is always sampled: a supervisor claimed a branch for another instance."""
+DEVICE_APPLY = "device apply"
+"""SERVER, child of device call: in the device or its guard."""
+
+# --- attributes ---
+
+MESSAGING_SYSTEM = "messaging.system"
+MESSAGING_OPERATION_NAME = "messaging.operation.name"
+MESSAGING_OPERATION_TYPE = "messaging.operation.type"
+MESSAGING_DESTINATION_TEMPLATE = "messaging.destination.template"
+MESSAGING_DESTINATION_NAME = "messaging.destination.name"
+MESSAGING_MESSAGE_ID = "messaging.message.id"
+MESSAGING_CONVERSATION_ID = "messaging.message.conversation_id"
+ERROR_TYPE = "error.type"
+
+ZONE = "treeward.zone"
+POD = "treeward.pod"
+KIND = "treeward.kind"
+RESOURCE = "treeward.resource"
+"""The address, `<zone>.<kind>.<id>`: fine in a span's attributes, never in a name or a metric."""
+TICKET = "treeward.ticket"
+OPERATION = "treeward.operation"
+OUTCOME = "treeward.outcome"
+LIFE = "treeward.life"
+EPOCH = "treeward.epoch"
+POSITION = "treeward.position"
+ATTEMPT = "treeward.attempt"
+"""1 for the first dispatch of a unit."""
+CAUSE = "treeward.cause"
+"""Why a unit was sent: `first`, `life` (a new life), `resend` (no answer), `start` (of the dispatcher)."""
+VERDICT = "treeward.verdict"
+REASON = "treeward.reason"
+UNITS = "treeward.units"
+"""How many units a span is about, where it links to them."""
+LINKS_DROPPED = "treeward.links.dropped"
+"""Links beyond the 128 that a span may have."""
+
+SYSTEM = "nats"
+WORK_TEMPLATE = "tw.work.{zone}.{kind}.{id}"
+MAILBOX_TEMPLATE = "tw.mailbox.{zone}.{pod}.{kind}.{id}"
+LOG_TEMPLATE = "tw.log.{zone}.{kind}.{id}.{type}"
+
+# --- metrics ---
+
+SHORT_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Buckets for what one step of a unit takes."""
+LONG_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86_400.0)
+"""Buckets for a unit as a whole, which may wait for a device for a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric family; a counter's samples get the suffix `_total`."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+UNITS_TOTAL = Metric("treeward_units", "counter", "Units answered, as the dispatcher read them.", ("zone", "outcome"))
+UNITS_READ = Metric("treeward_units_read", "counter", "Units read from WORK.", ("zone",))
+DISPATCH_SENT = Metric("treeward_dispatch_sent", "counter", "Mailbox messages sent, repetitions included.", ("zone",))
+DISPATCH_RESENT = Metric(
+    "treeward_dispatch_resent", "counter", "Mailbox messages sent again for want of an answer.", ("zone",)
+)
+MAILBOX_DROPPED = Metric(
+    "treeward_mailbox_dropped", "counter", "Mailbox messages that the take rule did not take.", ("zone", "reason")
+)
+CRASHES = Metric("treeward_crashes", "counter", "Processes crashed.", ("zone", "kind"))
+QUARANTINES = Metric("treeward_quarantines", "counter", "Processes put into quarantine.", ("zone", "kind"))
+TAKEOVERS = Metric("treeward_takeovers", "counter", "Branches claimed for an instance.", ("zone", "level", "reason"))
+MOVES = Metric("treeward_moves", "counter", "Resources handed off.", ("zone",))
+DRIFTED = Metric("treeward_drifted", "counter", "Resources found changed behind our back.", ("zone", "kind"))
+APPENDS_REFUSED = Metric(
+    "treeward_appends_refused", "counter", "Appends refused since another owner was claimed.", ("zone",)
+)
+APPENDS_IN_DOUBT = Metric("treeward_appends_in_doubt", "counter", "Appends whose answer never came.", ("zone",))
+DEVICE_FENCED = Metric(
+    "treeward_device_fenced", "counter", "Device requests refused for a higher life or another owner.", ("zone",)
+)
+PERMISSION_VIOLATIONS = Metric("treeward_permission_violations", "counter", "Operations that NATS did not permit.")
+RECONNECTS = Metric("treeward_nats_reconnects", "counter", "Times that the connection to NATS came back.")
+SPANS_DROPPED = Metric("treeward_spans_dropped", "counter", "Spans lost since the exporter was slower than the work.")
+
+MAILBOX_UNITS = Metric("treeward_mailbox_units", "gauge", "Units waiting in the mailboxes of a pod.", ("zone", "pod"))
+UNANSWERED_UNITS = Metric("treeward_unanswered_units", "gauge", "Units read and not answered.", ("zone",))
+OLDEST_UNANSWERED = Metric(
+    "treeward_oldest_unanswered_seconds", "gauge", "Age of the oldest unit without an outcome.", ("zone",)
+)
+ROWS = Metric("treeward_rows", "gauge", "Processes in use.", ("zone", "pod"))
+OWNER_EPOCH = Metric(
+    "treeward_owner_epoch", "gauge", "Epoch of a branch owned here, 0 when it is not.", ("zone", "pod")
+)
+ZONES_DEALT = Metric("treeward_zones_dealt", "gauge", "Zones that this orchestrator dispatches for.")
+LOOP_LAG = Metric("treeward_loop_lag_seconds", "gauge", "Longest hold-up of the event loop within the last 10 s.")
+CONNECTED = Metric("treeward_nats_connected", "gauge", "1 while NATS can be reached.")
+
+UNIT_DURATION = Metric(
+    "treeward_unit_duration_seconds", "histogram", "From submit to outcome.", ("zone", "outcome"), LONG_S
+)
+PROCESS_DURATION = Metric(
+    "treeward_process_duration_seconds",
+    "histogram",
+    "From being taken to the commit of the outcome.",
+    ("zone",),
+    SHORT_S,
+)
+MAILBOX_DURATION = Metric(
+    "treeward_mailbox_wait_seconds", "histogram", "From sending to being taken.", ("zone",), SHORT_S
+)
+DEVICE_CALL_DURATION = Metric(
+    "treeward_device_call_duration_seconds", "histogram", "One device request.", ("zone", "verb"), SHORT_S
+)
+APPEND_DURATION = Metric(
+    "treeward_append_duration_seconds", "histogram", "From append to its answer.", ("zone",), SHORT_S
+)
+HANDOFF_DURATION = Metric(
+    "treeward_handoff_duration_seconds", "histogram", "From the order to move to `handed_off`.", ("zone",), SHORT_S
+)
+
+METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
