@@ -87,6 +87,7 @@ class Event(BaseModel):
     last: DeviceOutcome | None = Field(default=None, description="`handed_off`: the device's last ticket; none: it answered none")
     last_unknown: bool = Field(default=False, description="`handed_off` after the device was isolated: its last ticket is unknown")
     existed: bool = Field(default=False, description="`handed_off`: whether the object existed; to be made at the next place")
+    moved: int = Field(default=0, ge=0, description="the ticket for which it was last moved to another host")
     paused: bool = False
     quarantined: bool = False
     released: int = Field(default=0, ge=0, description="the highest `release` ticket that the process has obeyed")

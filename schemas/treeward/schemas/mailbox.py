@@ -25,7 +25,6 @@ class Message(BaseModel):
     life: int
     ticket: int
     previous: int = Field(description="the highest lower ticket of the resource without an outcome; 0: none")
-    first: int = Field(default=0, description="WORK's first sequence as the dispatcher saw it")
     released: int = Field(default=0, description="the highest `release` of this resource that was read")
     attempts: int = Field(default=0, description="earlier lives in which this unit was called without an answer")
     mark: Mark | None = None

@@ -1,0 +1,84 @@
+"""Bytes to values and back: the one place where services parse and write what crosses the bus."""
+
+from collections.abc import Mapping
+from datetime import UTC
+
+from pydantic import TypeAdapter, ValidationError
+
+from treeward.bus.interface import Draft, Stored
+from treeward.schemas import subjects
+from treeward.schemas.events import Event, EventType
+from treeward.schemas.mailbox import Message
+from treeward.schemas.presence import Heartbeat
+
+TRACEPARENT = "traceparent"
+
+_EVENT = TypeAdapter(Event)
+_MESSAGE = TypeAdapter(Message)
+_HEARTBEAT = TypeAdapter(Heartbeat)
+
+
+def event_of(data: bytes) -> Event | None:
+    """An event from the log or bucket; None if it is none (a deletion marker, or written by something else)."""
+    try:
+        return _EVENT.validate_json(data)
+    except ValidationError:
+        return None
+
+
+def draft_of(event: Event, *, instance: str, trace: str | None) -> Draft:
+    """An event as it is appended; headers follow the CloudEvents binding for NATS."""
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-type": f"treeward.{event.type.value}",
+        "ce-source": f"treeward/{instance}",
+        "ce-id": f"{event.zone}.{event.key}.{event.life}.{event.type.value}.{event.ticket or 0}",
+        "ce-time": event.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "content-type": "application/json",
+    }
+    if trace:
+        headers[TRACEPARENT] = trace
+    return Draft(
+        subjects.log(event.zone, event.key, event.type.value),
+        _EVENT.dump_json(event, exclude_none=True),
+        headers,
+        never_expires=event.type is EventType.CLAIMED,
+    )
+
+
+def message_of(data: bytes) -> Message | None:
+    """A mailbox message; None if it is none."""
+    try:
+        return _MESSAGE.validate_json(data)
+    except ValidationError:
+        return None
+
+
+def message_bytes(message: Message) -> bytes:
+    """A mailbox message as it is sent."""
+    return _MESSAGE.dump_json(message, exclude_none=True)
+
+
+def heartbeat_of(data: bytes) -> Heartbeat | None:
+    """A heartbeat; None if it is none."""
+    try:
+        return _HEARTBEAT.validate_json(data)
+    except ValidationError:
+        return None
+
+
+def heartbeat_bytes(heartbeat: Heartbeat) -> bytes:
+    """A heartbeat as it is sent."""
+    return _HEARTBEAT.dump_json(heartbeat, exclude_none=True)
+
+
+def trace_of(headers: Mapping[str, str] | None) -> str | None:
+    """The traceparent that came with a message."""
+    return headers.get(TRACEPARENT) if headers else None
+
+
+def log_position_of(entry: Stored) -> int:
+    """The position in the log of an entry of the state bucket: the server says from where it copied it."""
+    source = (entry.headers or {}).get("Nats-Stream-Source", "")
+    parts = source.split(" ")
+    return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0

@@ -1,0 +1,236 @@
+"""The loop of an owner: feeds a pure fold with mailbox, device and log, and carries out what it decides.
+
+One loop serves the owner of a pod, of a zone and of root: a supervisor is a process whose device is its children.
+Nothing here decides. It ends by itself only by giving up: refused by log or device, or in doubt.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from treeward.bus.interface import AppendResult, Guard, InDoubt, Reader, Refused, Since, Stored
+from treeward.runtime import codec
+from treeward.runtime.context import Context
+from treeward.runtime.device_client import Device
+from treeward.runtime.last_events import LastEvents
+from treeward.runtime.owner_telemetry import OwnerTelemetry
+from treeward.schemas import streams, subjects
+from treeward.schemas.device import Answer
+from treeward.schemas.events import Event
+from treeward.schemas.mailbox import Message
+from treeward.supervision import effects
+from treeward.supervision.effects import Effect
+
+TICK_S = 0.05
+MAILBOX_MARGIN_S = 5.0
+"""How far before its claim an owner begins to read its mailbox: servers' clocks may differ by that much."""
+
+
+class Owner(Protocol):
+    """A pure fold that owns a branch."""
+
+    epoch: int
+    effects: list[Effect]
+
+    def on_message(self, key: str, message: Message, now_s: float) -> None: ...  # noqa: D102
+
+    def on_fetched(self, key: str, position: int, event: Event | None, now_s: float) -> None: ...  # noqa: D102
+
+    def on_appended(self, token: int, position: int, now_s: float) -> None: ...  # noqa: D102
+
+    def tick(self, now_s: float) -> None: ...  # noqa: D102
+
+    def stop_taking(self) -> None: ...  # noqa: D102
+
+    def give_up(self, reason: str, *, fenced: bool) -> None: ...  # noqa: D102
+
+    @property
+    def drained(self) -> bool: ...  # noqa: D102
+
+
+class DeviceOwner(Owner, Protocol):
+    """An owner that acts on a device."""
+
+    def on_answer(self, key: str, token: int, answer: Answer, now_s: float) -> None: ...  # noqa: D102
+
+
+class OwnerLoop:
+    """One owner at work. `gave_up(reason, fenced)` is called once if it has to stop; `close` ends it from outside."""
+
+    def __init__(
+        self,
+        context: Context,
+        owner: Owner,
+        *,
+        zone: str,
+        partition: str,
+        claim_subject: str,
+        claimed_s: float,
+        gave_up: Callable[[str, bool], None],
+        device: Device | None = None,
+        perform: Callable[[Effect], None] | None = None,
+    ) -> None:
+        self.context = context
+        self.owner = owner
+        self.zone = zone
+        self.partition = partition
+        self.telemetry = OwnerTelemetry(context, zone, partition)
+        self._claimed_s = claimed_s
+        self._gave_up = gave_up
+        self._device = device
+        self._perform = perform
+        self._appender = context.bus.appender(streams.log(zone), Guard(claim_subject, owner.epoch))
+        self._fetches = LastEvents(context.bus, zone, self._on_fetched)
+        self._reader: Reader | None = None
+        self._ticking: asyncio.Task[None] | None = None
+        self._requests: dict[int, int] = {}
+        """Token of the fold -> number of the device request."""
+        self._carrying = False
+        self.closed = False
+
+    async def start(self) -> None:
+        """Begin to read the mailbox, from a little before the claim: a dispatcher may have been quicker than we."""
+        self._reader = await self.context.bus.read(
+            streams.mailbox(self.zone),
+            subjects.mailbox_of(self.zone, self.partition),
+            Since(self._claimed_s - MAILBOX_MARGIN_S),
+            self._on_stored,
+            on_lost=self._on_mailbox_lost,
+        )
+        if self.closed:
+            await self._reader.close()
+            return
+        self._ticking = asyncio.create_task(self._tick(), name=f"owner of {self.zone}.{self.partition}")
+
+    async def close(self) -> None:
+        """Stop at once: what is in hand stays unanswered, and is sent again to the next owner."""
+        self.closed = True
+        self._appender.close()
+        self._fetches.close()
+        for number in self._requests.values():
+            if self._device is not None:
+                self._device.cancel(number)
+        self._requests.clear()
+        if self._ticking is not None:
+            self._ticking.cancel()
+        if self._reader is not None:
+            await self._reader.close()
+
+    def carry_out(self) -> None:
+        """Carry out what the fold has decided since, in order."""
+        if self._carrying or self.closed:
+            return
+        self._carrying = True
+        try:
+            while self.owner.effects and not self.closed:
+                batch, self.owner.effects = self.owner.effects, []
+                for effect in batch:
+                    if self.closed:
+                        return
+                    self._carry_out(effect)
+        finally:
+            self._carrying = False
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case effects.Append():
+                self._append(effect)
+            case effects.Call() | effects.Synchronize():
+                self._request(effect)
+            case effects.Abandon(token):
+                number = self._requests.pop(token, None)
+                if number is not None and self._device is not None:
+                    self._device.cancel(number)
+            case effects.Fetch(key, at_least):
+                self._fetches.fetch(key, at_least)
+            case effects.GiveUp(reason, fenced):
+                self.closed = True
+                self._gave_up(reason, fenced)
+            case _:
+                assert self._perform is not None, f"nobody performs {effect}"
+                self._perform(effect)
+
+    # --- log -----------------------------------------------------------------------------------------------------
+
+    def _append(self, effect: effects.Append) -> None:
+        begun_s = self.context.now_s()
+        trace = self.telemetry.context_of(effect)
+        drafts = [codec.draft_of(event, instance=self.context.instance, trace=trace) for event in effect.events]
+
+        def done(result: AppendResult) -> None:
+            if self.closed:
+                return
+            now_s = self.context.now_s()
+            if isinstance(result, Refused):
+                self.telemetry.refused(result)
+                self.owner.give_up(f"the log refused an append: {result.description} ({result.code})", fenced=result.fenced)
+            elif isinstance(result, InDoubt):
+                self.telemetry.in_doubt()
+                self.owner.give_up(f"an append is in doubt: {result.reason}", fenced=False)
+            else:
+                self.telemetry.appended(effect, trace, begun_s, now_s)
+                self.owner.on_appended(effect.token, result, now_s)
+            self.carry_out()
+
+        self._appender.append(drafts, done)
+
+    # --- device --------------------------------------------------------------------------------------------------
+
+    def _request(self, effect: effects.Call | effects.Synchronize) -> None:
+        assert self._device is not None, "only an owner with a device asks one"
+        kind, _, id_ = effect.key.partition(".")
+        fields = {"zone": self.zone, "kind": kind, "id": id_, "life": effect.life, "owner": self.context.instance, "host": effect.host}
+        begun_s = self.context.now_s()
+        trace = self.telemetry.begin_request(effect)
+        if isinstance(effect, effects.Call):
+            unit = effect.message
+            fields |= {"verb": "call", "ticket": unit.ticket, "operation": unit.operation, "spec": unit.spec, "trace": trace}
+        else:
+            fields |= {"verb": "synchronize", "definition": effect.definition, "absent": effect.absent}
+
+        def done(answer: Answer) -> None:
+            self._requests.pop(effect.token, None)
+            if self.closed:
+                return
+            now_s = self.context.now_s()
+            self.telemetry.end_request(effect, trace, answer, begun_s, now_s)
+            owner: DeviceOwner = self.owner  # type: ignore[assignment]  # only device owners ask a device
+            owner.on_answer(effect.key, effect.token, answer, now_s)
+            self.carry_out()
+
+        self._requests[effect.token] = self._device.request(fields, done)
+
+    # --- mailbox, fetches, time ----------------------------------------------------------------------------------
+
+    def _on_stored(self, stored: Stored) -> None:
+        if self.closed:
+            return
+        message = codec.message_of(stored.data)
+        if message is None:
+            self.context.log.warning("a mailbox message cannot be read and is dropped", subject=stored.subject)
+            return
+        self.owner.on_message(subjects.parse_mailbox(stored.subject)[2], message, self.context.now_s())
+        self.carry_out()
+
+    def _on_mailbox_lost(self) -> None:
+        """The memory stream was lost or made anew: what was in it is sent again, we only read on."""
+        if not self.closed:
+            self.context.log.warning("the mailbox lost messages; what was in it will be sent again", partition=self.partition)
+            self._claimed_s = self.context.now_s()
+            self._restarting = asyncio.create_task(self._restart())
+
+    async def _restart(self) -> None:
+        if self._ticking is not None:
+            self._ticking.cancel()
+        await self.start()
+
+    def _on_fetched(self, key: str, position: int, event: Event | None) -> None:
+        if not self.closed:
+            self.owner.on_fetched(key, position, event, self.context.now_s())
+            self.carry_out()
+
+    async def _tick(self) -> None:
+        while not self.closed:
+            await asyncio.sleep(TICK_S)
+            self.owner.tick(self.context.now_s())
+            self.carry_out()

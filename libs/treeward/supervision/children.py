@@ -1,0 +1,146 @@
+"""What a supervisor knows of its branches and of the instances that could own them, and whom it claims for.
+
+Presence is a fold over heartbeats; suspicion a function of it and the time. A wrong suspicion costs a restart, never a
+double execution: log and device fence. So it may be quick, but a supervisor that has slept suspects itself first.
+"""
+
+from dataclasses import dataclass, field
+
+from treeward.schemas.presence import Heartbeat
+from treeward.supervision.effects import ClaimBranch
+from treeward.supervision.election import choose_instance
+from treeward.supervision.limits import Limits
+
+FORGET_INSTANCE_S = 60.0
+
+
+@dataclass(slots=True)
+class Instance:
+    """A program that can own branches, as its last heartbeat has it."""
+
+    heartbeat: Heartbeat
+    seen_s: float
+    gone: bool = False
+    """The server reported its connection closed."""
+
+    def holds(self, branch: str, epoch: int) -> bool:
+        """Whether it said that it acts for that branch in that epoch."""
+        return any(held.branch == branch and held.epoch == epoch for held in self.heartbeat.holds)
+
+
+@dataclass(slots=True)
+class Branch:
+    """A branch that should have an owner. `since_s`: when we learned of this claim (or began)."""
+
+    name: str
+    owner: str | None
+    epoch: int
+    since_s: float
+    ready: bool = False
+    """The owner said once that it acts in this epoch."""
+
+
+@dataclass(slots=True)
+class Children:
+    """The fold of one supervisor: the branches below it and the instances that are there."""
+
+    limits: Limits
+    began_s: float
+    prefer_local: bool = True
+    instances: dict[str, Instance] = field(default_factory=dict)
+    branches: dict[str, Branch] = field(default_factory=dict)
+    last_decided_s: float | None = None
+    suspected_itself: int = 0
+
+    def on_heartbeat(self, heartbeat: Heartbeat, now_s: float) -> None:
+        """An instance said that it is there."""
+        self.instances[heartbeat.instance] = Instance(heartbeat, now_s)
+        for held in heartbeat.holds:
+            branch = self.branches.get(held.branch)
+            if branch is not None and branch.owner == heartbeat.instance and branch.epoch == held.epoch:
+                branch.ready = True
+
+    def on_gone(self, instance: str) -> None:
+        """The server reported that the instance's connection is closed."""
+        known = self.instances.get(instance)
+        if known is not None:
+            known.gone = True
+
+    def on_defined(self, branch: str, now_s: float) -> None:
+        """The branch exists and needs an owner."""
+        if branch not in self.branches:
+            self.branches[branch] = Branch(branch, None, 0, now_s)
+
+    def on_claimed(self, branch: str, owner: str | None, epoch: int, now_s: float) -> None:
+        """The last claim of the branch; an older one changes nothing."""
+        known = self.branches.get(branch)
+        if known is None or epoch > known.epoch:
+            self.branches[branch] = Branch(branch, owner, epoch, now_s)
+
+    def on_removed(self, branch: str) -> None:
+        """The branch does not exist any more."""
+        self.branches.pop(branch, None)
+
+    def alive(self, now_s: float) -> dict[str, Instance]:
+        """The instances that are not suspected and not leaving."""
+        return {
+            name: instance
+            for name, instance in self.instances.items()
+            if not instance.gone and not instance.heartbeat.leaving and now_s - instance.seen_s <= self.limits.suspicion_s
+        }
+
+    def decide(self, now_s: float) -> list[ClaimBranch]:
+        """Whom to claim for, now. Called often; a long gap between two calls means that *we* were away."""
+        before_s, self.last_decided_s = self.last_decided_s, now_s
+        if before_s is not None and now_s - before_s > self.limits.suspicion_s / 2:
+            self.suspected_itself += 1
+            for instance in self.instances.values():
+                instance.seen_s = now_s
+        if now_s - self.began_s < 2 * self.limits.heartbeat_s:
+            return []
+        for name in [name for name, instance in self.instances.items() if now_s - instance.seen_s > FORGET_INSTANCE_S]:
+            del self.instances[name]
+        alive = self.alive(now_s)
+        load = dict.fromkeys(alive, 0)
+        for branch in self.branches.values():
+            if branch.owner in load:
+                load[branch.owner] += 1
+        claims = []
+        for branch in self.branches.values():
+            reason = self._why_claim(branch, alive, now_s)
+            if reason is None:
+                continue
+            chosen = self._choose(branch, alive, load)
+            if chosen is not None:
+                if branch.owner in load:
+                    load[branch.owner] -= 1
+                load[chosen] += 1
+                claims.append(ClaimBranch(branch.name, chosen, reason))
+        return claims
+
+    def _why_claim(self, branch: Branch, alive: dict[str, Instance], now_s: float) -> str | None:
+        if branch.owner is None:
+            return "it has no owner"
+        known = self.instances.get(branch.owner)
+        if known is None:
+            waited = now_s - max(branch.since_s, self.began_s) > self.limits.suspicion_s
+            return f"nothing was heard of {branch.owner}" if waited else None
+        if known.heartbeat.leaving:
+            return f"{branch.owner} is leaving"
+        if branch.owner not in alive:
+            how = "its connection is gone" if known.gone else f"silent for {now_s - known.seen_s:.2f} s"
+            return f"{branch.owner} is suspected: {how}"
+        if not known.holds(branch.name, branch.epoch) and now_s - max(branch.since_s, self.began_s) > self.limits.epoch_grace_s:
+            return f"{branch.owner} does not act in epoch {branch.epoch}"
+        return None
+
+    def _choose(self, branch: Branch, alive: dict[str, Instance], load: dict[str, int]) -> str | None:
+        zone, _, pod = branch.name.partition(".")
+        able = {name: instance for name, instance in alive.items() if instance.heartbeat.zone in (None, zone)}
+        local = {name for name, instance in able.items() if pod and instance.heartbeat.labels.get("pod") == pod} if self.prefer_local else set()
+        return choose_instance(
+            branch.name,
+            load={name: load[name] for name in able},
+            local=local,
+            capacity={name: instance.heartbeat.capacity for name, instance in able.items()},
+        )

@@ -1,0 +1,107 @@
+"""What a decision asks the outside to do. Values only; the runtime carries them out and reports back."""
+
+from typing import Any, NamedTuple
+
+from treeward.schemas.events import Event
+from treeward.schemas.mailbox import Message
+
+
+class Send(NamedTuple):
+    """Put a unit into the mailbox of a process: volatile, repeated when it matters."""
+
+    partition: str
+    key: str
+    message: Message
+    submitted_trace: str | None
+    """traceparent of the submitter, if it sent one."""
+    stored_s: float
+
+
+class Fetch(NamedTuple):
+    """Read the last event of a resource, from a replica that has position `at_least`, and report it."""
+
+    key: str
+    at_least: int
+
+
+class ReadBody(NamedTuple):
+    """Read a unit's body from WORK again and report it."""
+
+    ticket: int
+
+
+class Settled(NamedTuple):
+    """A unit's outcome was read: it may leave WORK."""
+
+    ticket: int
+    position: int
+    event: Event
+
+
+class Work(NamedTuple):
+    """What is to be told (in spans and metrics) of a unit that was worked on. Unix seconds; 0: it did not come to that."""
+
+    message: Message
+    taken_s: float
+    called_s: float
+    ended_s: float
+
+
+class Append(NamedTuple):
+    """Append events together under the owner's guard and report `token` with the position of the last."""
+
+    events: tuple[Event, ...]
+    token: int
+    work: Work | None = None
+    flushed_traces: tuple[str, ...] = ()
+
+
+class Synchronize(NamedTuple):
+    """Ask the device to accept a life."""
+
+    key: str
+    token: int
+    life: int
+    host: str | None
+    definition: dict[str, Any] | None
+    absent: bool
+
+
+class Call(NamedTuple):
+    """Ask the device to carry out a unit; repeated until answered or abandoned."""
+
+    key: str
+    token: int
+    life: int
+    host: str | None
+    message: Message
+
+
+class Abandon(NamedTuple):
+    """Nobody waits for the answer of this request any more."""
+
+    token: int
+
+
+class GiveUp(NamedTuple):
+    """The owner has been replaced or is in doubt: it stops, with nothing owned."""
+
+    reason: str
+    fenced: bool
+
+
+class ClaimBranch(NamedTuple):
+    """Name an instance as the owner of a branch."""
+
+    branch: str
+    instance: str
+    reason: str
+
+
+class Provision(NamedTuple):
+    """Make the streams of a zone and report it."""
+
+    zone: str
+
+
+Effect = Send | Fetch | ReadBody | Settled | Append | Synchronize | Call | Abandon | GiveUp | ClaimBranch | Provision

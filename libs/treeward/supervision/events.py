@@ -1,0 +1,30 @@
+"""Building events: each carries the whole state of its resource, so that the last one says all (DESIGN section 4)."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from treeward.schemas.events import Event, EventType
+from treeward.supervision.row import Phase
+
+if TYPE_CHECKING:
+    from treeward.supervision.row import Row
+
+
+def at(now_s: float) -> datetime:
+    """Unix seconds as the time of an event."""
+    return datetime.fromtimestamp(now_s, UTC)
+
+
+def of_row(zone: str, pod: str, row: "Row", type_: EventType, now_s: float, **changes: Any) -> Event:
+    """An event of a process of a pod, as its row stands; `changes` are what this event says beyond that."""
+    kind, _, id_ = row.key.partition(".")
+    hand = row.hand
+    return Event.model_construct(**{
+        "type": type_, "zone": zone, "kind": kind, "id": id_, "life": row.life, "answered": row.answered, "at": at(now_s),
+        "pod": pod, "host": row.host, "definition": row.definition,
+        "ticket": hand.ticket if hand is not None else None,
+        "operation": hand.operation or None if hand is not None else None,
+        "attempts": row.attempts, "verdict": row.verdict, "moved": row.moved, "paused": row.paused,
+        "quarantined": type_ is EventType.QUARANTINED or row.phase is Phase.QUARANTINED and type_ is not EventType.RELEASED,
+        "released": row.released, "observed": row.observed,
+    } | changes)  # fmt: skip

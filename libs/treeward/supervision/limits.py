@@ -1,0 +1,44 @@
+"""Every limit of the decisions in one place, with the relations between them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds and delays (seconds); the defaults are those of DESIGN section 4."""
+
+    window: int = 16
+    """Unanswered units of one resource in its mailbox at most."""
+    credit: int = 4096
+    """Unanswered units of one pod in mailboxes at most."""
+    bodies_max: int = 50_000
+    """Bodies that a dispatcher keeps; what waits beyond is a bare number and is read again."""
+    resend_s: float = 30.0
+    resend_max_s: float = 600.0
+    call_timeout_s: float = 30.0
+    """A device call without an answer for that long crashes the process; the next life finds out."""
+    busy_retry_min_s: float = 0.05
+    busy_retry_max_s: float = 2.0
+    restarts_max: int = 5
+    restart_period_s: float = 60.0
+    backoff_s_min: float = 0.1
+    backoff_s_max: float = 30.0
+    idle_row_s: float = 60.0
+    """An idle row that nobody used for that long is forgotten: the last event of its resource knows the rest."""
+    heartbeat_s: float = 0.25
+    suspicion_s: float = 1.5
+    epoch_grace_s: float = 1.0
+    """How long an instance may be alive without the epoch that it was given before its branch is claimed anew."""
+
+    def __post_init__(self) -> None:
+        if not self.suspicion_s > 3 * self.heartbeat_s:
+            raise ValueError("suspicion_s must be more than 3 heartbeats, or a lost one is taken for a death")
+        if not 1 <= self.window <= self.credit:
+            raise ValueError("window must be at least 1 and at most credit")
+        if not 0 < self.backoff_s_min <= self.backoff_s_max:
+            raise ValueError("backoff_s_min must be above 0 and at most backoff_s_max")
+        if not 0 < self.resend_s <= self.resend_max_s:
+            raise ValueError("resend_s must be above 0 and at most resend_max_s")
+
+
+DEFAULTS = Limits()

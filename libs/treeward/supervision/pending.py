@@ -1,0 +1,62 @@
+"""A unit as a dispatcher holds it while it is near the head of its queue."""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from treeward.schemas.units import InvalidUnitError, OnFailure, Order, Unit, parse_unit
+
+STEERS_DISPATCH = frozenset({"cancel", "pause", "resume", "release", "retry"})
+
+
+class Pending(NamedTuple):
+    """A ticket with what was submitted; `problem` says why it is no unit of work, then `unit` is None."""
+
+    ticket: int
+    unit: Unit | None
+    problem: str | None
+    trace: str | None
+    stored_s: float
+    deadline_s: float | None
+
+    @property
+    def after(self) -> list[int]:
+        """Tickets that must be settled first."""
+        return self.unit.after if self.unit is not None else []
+
+    @property
+    def fails(self) -> bool:
+        """Whether a crash with it in hand is its end."""
+        return self.unit is not None and self.unit.on_failure is OnFailure.FAIL
+
+    @property
+    def reallocate(self) -> bool:
+        """Whether it would rather move than wait."""
+        return self.unit is not None and self.unit.on_failure is OnFailure.REALLOCATE
+
+    @property
+    def attempts_max(self) -> int:
+        """Lives in which it may be called without an answer."""
+        return self.unit.attempts_max if self.unit is not None else 1
+
+    @property
+    def supersedes(self) -> bool:
+        """Whether it makes what has not started before it superfluous."""
+        return self.unit is not None and self.unit.order is Order.SUPERSEDE
+
+    @property
+    def steers_dispatch(self) -> bool:
+        """Whether reading it already changes what is sent."""
+        return self.unit is not None and (self.unit.operation in STEERS_DISPATCH or self.supersedes)
+
+
+def read_pending(zone: str, key: str, ticket: int, body: bytes, trace: str | None, stored_s: float) -> Pending:
+    """Read a stored body at the door: what cannot be a unit becomes one that is answered `rejected`."""
+    try:
+        unit = parse_unit(body, zone=zone, key=key, ticket=ticket)
+        deadline_s = unit.deadline.timestamp() if unit.deadline is not None else None
+        if deadline_s is not None and deadline_s <= stored_s:
+            accepted = datetime.fromtimestamp(stored_s, UTC).isoformat(timespec="milliseconds")
+            raise InvalidUnitError(f"deadline: {unit.deadline} was already past when the unit was accepted, at {accepted}")
+    except InvalidUnitError as error:
+        return Pending(ticket, None, str(error), trace, stored_s, None)
+    return Pending(ticket, unit, None, trace, stored_s, deadline_s)

@@ -1,0 +1,187 @@
+"""Where a resource goes: free capacity, labels and spread over failure domains. Pure, and without a lock.
+
+The zone supervisor alone allocates, from its fold of `placed`, outcomes and `removed` (DESIGN section 4).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+
+class Demand(NamedTuple):
+    """What a resource takes of its host: thousandths of a CPU and of a GPU, MiB, GiB."""
+
+    cpu_milli: int = 0
+    memory_mib: int = 0
+    gpu_milli: int = 0
+    disk_gib: int = 0
+
+    def plus(self, other: "Demand") -> "Demand":
+        """The sum."""
+        return Demand(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def minus(self, other: "Demand") -> "Demand":
+        """The difference."""
+        return Demand(*(a - b for a, b in zip(self, other, strict=True)))
+
+    def fits(self, free: "Demand") -> bool:
+        """Whether `free` has room for it."""
+        return all(a <= b for a, b in zip(self, free, strict=True))
+
+
+NOTHING = Demand()
+
+
+def demand_of(kind: str, definition: dict[str, Any] | None) -> Demand:
+    """What a defined resource takes; also what a host offers."""
+    if definition is None:
+        return NOTHING
+    if kind in ("vm", "host"):
+        return Demand(
+            round(definition.get("cpus", 0) * 1000),
+            definition.get("memory_mib", 0),
+            round(definition.get("gpus", 0) * 1000),
+            definition.get("disk_gib", 0),
+        )
+    if kind == "volume":
+        return Demand(disk_gib=definition.get("size_gib", 0))
+    return NOTHING
+
+
+@dataclass(slots=True)
+class Host:
+    """A host as the allocator sees it."""
+
+    name: str
+    pod: str
+    capacity: Demand
+    labels: dict[str, str]
+    used: Demand = NOTHING
+    closed: bool = False
+    """It is being drained or isolated: nothing new goes there."""
+
+    @property
+    def free(self) -> Demand:
+        """What is left."""
+        return self.capacity.minus(self.used)
+
+
+class Placed(NamedTuple):
+    """What the fold knows of a placed resource."""
+
+    pod: str
+    host: str
+    demand: Demand
+    spread: str | None
+
+
+@dataclass(slots=True)
+class Places:
+    """The fold of who is where: hosts with what is used of them, and every placed resource."""
+
+    hosts: dict[str, Host] = field(default_factory=dict)
+    placed: dict[str, Placed] = field(default_factory=dict)
+    early: dict[str, Demand] = field(default_factory=dict)
+    """Used on hosts whose definition has not been read yet."""
+    spread: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(group, pod or host) -> members there."""
+
+    def put(self, key: str, place: Placed) -> None:
+        """The resource is now here and takes that much, whatever was known of it."""
+        self.drop(key)
+        self.placed[key] = place
+        self._use(place, 1)
+
+    def drop(self, key: str) -> bool:
+        """The resource is nowhere any more; whether that frees anything."""
+        place = self.placed.pop(key, None)
+        if place is None:
+            return False
+        self._use(place, -1)
+        return place.demand != NOTHING
+
+    def _use(self, place: Placed, sign: int) -> None:
+        host = self.hosts.get(place.host)
+        delta = place.demand if sign > 0 else NOTHING.minus(place.demand)
+        if host is not None:
+            host.used = host.used.plus(delta)
+        else:
+            self.early[place.host] = self.early.get(place.host, NOTHING).plus(delta)
+        if place.spread is not None:
+            for domain in (f"pod/{place.pod}", f"host/{place.host}"):
+                at = (place.spread, domain)
+                count = self.spread.get(at, 0) + sign
+                if count:
+                    self.spread[at] = count
+                else:
+                    self.spread.pop(at, None)
+
+    def define_host(self, name: str, pod: str, definition: dict[str, Any]) -> None:
+        """A host exists with this capacity; what was read before of those on it counts."""
+        before = self.hosts.get(name)
+        used = before.used if before is not None else self.early.pop(name, NOTHING)
+        closed = before.closed if before is not None else False
+        self.hosts[name] = Host(name, pod, demand_of("host", definition), dict(definition.get("labels", {})), used, closed)
+
+    def remove_host(self, name: str) -> None:
+        """The host is gone; what is still said to be on it is kept in mind."""
+        host = self.hosts.pop(name, None)
+        if host is not None and host.used != NOTHING:
+            self.early[name] = host.used
+
+
+def decide_placement(
+    places: Places,
+    demand: Demand,
+    *,
+    requires: dict[str, str],
+    spread: str | None,
+    named: str | None = None,
+    avoid: str | None = None,
+    pods: Iterable[str] | None = None,
+) -> Host | None:
+    """The host for a new resource: fits, has the labels, and keeps a spread group apart (pods first, then hosts).
+
+    Among those the fullest that still fits (best fit by CPU, then memory), so that large requests find room later;
+    a resource that wants no GPU leaves hosts with GPUs for those that do. `named`: only that host; `avoid`: not
+    that one (a move); `pods`: only in these. None: nothing fits now.
+    """
+    allowed = None if pods is None else set(pods)
+    best: tuple[tuple[int, int, bool, int, int, str], Host] | None = None
+    for host in places.hosts.values():
+        free = host.free
+        if host.closed or not demand.fits(free) or host.name == avoid or (named is not None and host.name != named):
+            continue
+        if allowed is not None and host.pod not in allowed:
+            continue
+        if any(host.labels.get(name) != value for name, value in requires.items()):
+            continue
+        apart = (0, 0)
+        if spread is not None:
+            apart = (places.spread.get((spread, f"pod/{host.pod}"), 0), places.spread.get((spread, f"host/{host.name}"), 0))
+        wasted_gpu = host.capacity.gpu_milli > 0 and demand.gpu_milli == 0
+        rank = (*apart, wasted_gpu, free.cpu_milli - demand.cpu_milli, free.memory_mib - demand.memory_mib, host.name)
+        if best is None or rank < best[0]:
+            best = (rank, host)
+    return best[1] if best is not None else None
+
+
+def fits_nowhere(places: Places, demand: Demand, requires: dict[str, str]) -> str:
+    """Why a resource waits for a place, as one sentence."""
+    hosts = [host for host in places.hosts.values() if all(host.labels.get(name) == value for name, value in requires.items())]
+    if not places.hosts:
+        return "no host is defined in the zone"
+    if not hosts:
+        return f"no host has the labels {requires}"
+    if not any(demand.fits(host.capacity) for host in hosts):
+        return f"larger than every host: needs {_words(demand)}"
+    return f"no host has room for {_words(demand)} now"
+
+
+def _words(demand: Demand) -> str:
+    parts = [f"{demand.cpu_milli / 1000:g} cpus", f"{demand.memory_mib} MiB"]
+    if demand.gpu_milli:
+        parts.append(f"{demand.gpu_milli / 1000:g} gpus")
+    if demand.disk_gib:
+        parts.append(f"{demand.disk_gib} GiB of disk")
+    return ", ".join(parts)

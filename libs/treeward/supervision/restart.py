@@ -1,0 +1,39 @@
+"""Whether a crashed process is tried again, and when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+from treeward.supervision.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Try again after `delay_s`."""
+
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Escalate:
+    """Trying again does not help: `restarts` within the period."""
+
+    restarts: int
+
+
+def decide_restart(limits: Limits, *, restarted_at_s: Sequence[float], now_s: float, jitter: float) -> Restart | Escalate:
+    """Choose between trying again and escalating, given when we last restarted.
+
+    OTP's restart intensity: more than `restarts_max` within the period is not going to mend itself. `jitter` is in
+    [0, 1): half of the delay is spread, so that what crashed together does not come back together.
+    """
+    count = sum(now_s - at_s < limits.restart_period_s for at_s in restarted_at_s)
+    if count >= limits.restarts_max:
+        return Escalate(restarts=count)
+    delay_s = min(limits.backoff_s_max, limits.backoff_s_min * 2.0**count)
+    return Restart(delay_s=delay_s * (0.5 + 0.5 * jitter))
+
+
+def jitter_of(key: str, life: int) -> float:
+    """A number in [0, 1) that differs from process to process and from life to life, without chance."""
+    return crc32(f"{key}/{life}".encode()) / 2**32

@@ -1,0 +1,146 @@
+"""A process while it is in use: one row, at most one unit in hand (PROTOCOL table 3).
+
+What a process was is the last event of its resource, fetched when its first unit arrives; so a row can be forgotten
+whenever it is idle, and `answered` is what the take rule calls "last taken": a unit's outcome is committed before the
+next unit is taken.
+"""
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any
+
+from treeward.schemas.events import Verdict
+from treeward.schemas.mailbox import Message
+
+
+class Phase(Enum):
+    """Where a process is in its life. It acts on a unit only when READY."""
+
+    FETCHING = "fetching"
+    """The last event of the resource is being read; the row is not sure that it may exist."""
+    INITIALIZED = "initialized"
+    """A life has begun; the device has not accepted it yet."""
+    SYNCHRONIZING = "synchronizing"
+    READY = "ready"
+    """The device has accepted the life, and nothing was called in it that is not answered."""
+    CALLED = "called"
+    COMMITTING = "committing"
+    """An event that ends the unit in hand, the life or the row is on its way to the log."""
+    QUARANTINED = "quarantined"
+
+
+class Row:
+    """One process. Slots, since there may be a million."""
+
+    __slots__ = (
+        "answered", "attempts", "called_s", "crashed_at_s", "definition", "device_applied", "device_last", "device_reason", "early",
+        "existed", "exists", "hand", "host", "key", "life", "make", "moved", "moved_reason", "not_before_s", "observed", "paused", "phase", "queue", "ready_said", "reason",
+        "released", "retries", "taken_s", "token", "used_s", "verdict",
+    )  # fmt: skip
+
+    def __init__(self, key: str, life: int) -> None:
+        self.key = key
+        self.life = life
+        self.phase = Phase.FETCHING
+        self.answered = 0
+        self.hand: Message | None = None
+        self.queue: list[Message] = []
+        """Taken by the rule but for its turn, ordered by ticket; a gap waits here."""
+        self.early: list[Message] = []
+        """Messages for a life that may begin with the append that is on its way."""
+        self.token = 0
+        """Of the request or append that this row waits for."""
+        self.taken_s = 0.0
+        self.called_s = 0.0
+        self.used_s = 0.0
+        self.not_before_s = 0.0
+        self.retries = 0
+        self.host: str | None = None
+        self.definition: dict[str, Any] | None = None
+        self.observed: dict[str, Any] | None = None
+        self.make = False
+        """The definition is to be made by the first synchronize: it existed where it came from."""
+        self.exists = False
+        self.existed = False
+        self.device_last = 0
+        self.device_applied = False
+        self.device_reason: str | None = None
+        self.attempts = 0
+        self.verdict: Verdict | None = None
+        self.crashed_at_s: tuple[float, ...] = ()
+        self.moved = 0
+        self.moved_reason: str | None = None
+        self.paused = False
+        self.released = 0
+        self.reason: str | None = None
+        self.ready_said = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is in hand, waiting or on its way."""
+        return self.hand is None and not self.queue and self.phase in (Phase.INITIALIZED, Phase.READY)
+
+    def may_keep(self, message: Message) -> bool:
+        """The part of the take rule that never changes again for this message: of this life, and not answered yet."""
+        return message.life == self.life and message.ticket > self.answered
+
+    def may_take(self, message: Message) -> bool:
+        """The take rule (DESIGN section 5): `previous` <= last taken < ticket; a gap waits."""
+        return message.previous <= self.answered < message.ticket
+
+    def put(self, message: Message, window: int) -> None:
+        """Keep a unit of this life until its turn; a known one only brings its mark, which stays."""
+        hand = self.hand
+        if hand is not None and hand.ticket == message.ticket:
+            if hand.mark is None:
+                hand.mark = message.mark
+            return
+        for index, waiting in enumerate(self.queue):
+            if waiting.ticket == message.ticket:
+                if waiting.mark is not None:
+                    message.mark = waiting.mark
+                self.queue[index] = message
+                return
+        if len(self.queue) >= 2 * window:
+            return  # no dispatcher sends that much beyond its window; whatever this is, it will be sent again
+        self.queue.append(message)
+        self.queue.sort(key=_ticket)
+
+    def take_next(self, now_s: float) -> bool:
+        """Take the first unit if it is its turn."""
+        if not self.queue or not self.may_take(self.queue[0]):
+            return False
+        self.hand = self.queue.pop(0)
+        self.taken_s = now_s
+        self.called_s = 0.0
+        self.attempts = self.hand.attempts
+        self.verdict = None
+        return True
+
+    def drop_answered(self) -> None:
+        """Forget waiting units that have an outcome."""
+        self.queue = [message for message in self.queue if message.ticket > self.answered]
+
+    def flush(self) -> list[Message]:
+        """Empty the mailbox: what was sent to this life is void. Returns what was in it, in order."""
+        flushed, self.queue = self.queue, []
+        return flushed
+
+    def become_living(self, life: int) -> None:
+        """Begin a life: initialized, with nothing in hand."""
+        assert life > self.life or self.phase is Phase.FETCHING, "a life never ends in an earlier one"
+        self.life = life
+        self.phase = Phase.INITIALIZED
+        self.hand = None
+        self.ready_said = False
+        self.retries = 0
+        self.queue = []
+
+
+def _ticket(message: Message) -> int:
+    return message.ticket
+
+
+def early_of(messages: Iterable[Message], life: int) -> list[Message]:
+    """Of the messages that came before the life was known to have begun, those that are for it."""
+    return [message for message in messages if message.life == life]

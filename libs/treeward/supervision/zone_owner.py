@@ -1,0 +1,379 @@
+"""The owner of a zone: answers for every address that is not placed, and places what is to exist (PROTOCOL table 2).
+
+Its device is its children. It alone allocates, so allocation needs no lock; only allocation waits for the fold of who
+is where, everything else is useful at once after a takeover.
+"""
+
+from typing import Any
+
+from treeward.schemas.events import Event, EventType, Outcome
+from treeward.schemas.mailbox import Message
+from treeward.schemas.units import STEERING, complete_spec
+from treeward.supervision import events
+from treeward.supervision.effects import Append, Effect, Fetch, GiveUp, Work
+from treeward.supervision.knowledge import pod_of
+from treeward.supervision.limits import Limits
+from treeward.supervision.placement import Placed, Places, decide_placement, demand_of, fits_nowhere
+
+
+class Unplaced:
+    """An address that this owner answers for: HERE in PROTOCOL table 2."""
+
+    __slots__ = ("answered", "committing", "came", "definition", "early", "fetching", "hand", "key", "paused", "queue", "reason", "released", "taken_s", "token", "used_s")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.fetching = True
+        self.committing = False
+        self.answered = 0
+        self.hand: Message | None = None
+        self.queue: list[Message] = []
+        self.early: list[Message] = []
+        self.token = 0
+        self.taken_s = 0.0
+        self.used_s = 0.0
+        self.came: Event | None = None
+        """The `handed_off` by which it came: what existed is made again wherever it is placed."""
+        self.definition: dict[str, Any] | None = None
+        self.reason: str | None = None
+        self.paused = False
+        self.released = 0
+
+
+class ZoneOwner:
+    """The fold of a zone's unplaced addresses in one epoch; its life is the epoch."""
+
+    def __init__(self, zone: str, epoch: int, limits: Limits) -> None:
+        self.zone = zone
+        self.epoch = epoch
+        self.limits = limits
+        self.effects: list[Effect] = []
+        self.rows: dict[str, Unplaced] = {}
+        self.places = Places()
+        self.pods: dict[str, Event] = {}
+        """The last event of each pod, also those of our own that are still on their way: nobody else writes them."""
+        self.claims_on_their_way: set[str] = set()
+        self.fold_complete = False
+        self.stopping = False
+        self.dropped = 0
+        self._tokens = 0
+        self._appended_up_to = epoch
+        self._waiting: dict[int, tuple[str, str]] = {}
+        self._homeless: dict[int, str] = {}
+        """Tickets of creates that fit nowhere, in order -> key."""
+        self._positions: dict[str, int] = {}
+
+    # --- the fold of who is where --------------------------------------------------------------------------------
+
+    def on_event(self, position: int, event: Event, now_s: float) -> None:
+        """An event of the zone was read, from the bucket or from the log; what is older than what is known changes nothing."""
+        key = event.key
+        if position <= self._positions.get(key, 0):
+            return
+        if event.kind == "pod":
+            self._positions[key] = position
+            if position > self._appended_up_to or event.id not in self.pods:
+                self.pods[event.id] = event
+            return
+        if event.kind == "zone":
+            return
+        self._positions[key] = position
+        pod = pod_of(event)
+        freed = False
+        if event.kind == "host":
+            if pod is not None and event.definition is not None and event.type is not EventType.PLACED:
+                self.places.define_host(event.id, pod, event.definition)
+                freed = True
+            elif pod is None:
+                self.places.remove_host(event.id)
+        elif pod is not None and event.host is not None:
+            demand = demand_of(event.kind, event.definition)
+            known = self.places.placed.get(key)
+            if known is None or (known.host, known.demand) != (event.host, demand):
+                self.places.put(key, Placed(pod, event.host, demand, (event.definition or {}).get("spread")))
+                freed = known is not None
+        else:
+            freed = self.places.drop(key)
+            del self._positions[key]
+        if freed and self._homeless:
+            self._place_homeless(now_s)
+
+    def on_fold_complete(self, now_s: float) -> None:
+        """Everything up to the claim has been folded: places can be given away."""
+        self.fold_complete = True
+        self._place_homeless(now_s)
+
+    # --- units ---------------------------------------------------------------------------------------------------
+
+    def on_message(self, key: str, message: Message, now_s: float) -> None:
+        """A message came out of the zone's own partition."""
+        if message.epoch != self.epoch or message.life != self.epoch:
+            self.dropped += 1
+            return
+        row = self.rows.get(key)
+        if row is None:
+            row = self.rows[key] = Unplaced(key)
+            row.early.append(message)
+            row.used_s = now_s
+            self.effects.append(Fetch(key, self._appended_up_to))
+            return
+        row.used_s = now_s
+        if row.fetching:
+            if len(row.early) < 2 * self.limits.window:
+                row.early.append(message)
+            return
+        if message.ticket <= row.answered:
+            self.dropped += 1
+            return
+        self._put(row, message)
+        self._advance(row, now_s)
+
+    def on_fetched(self, key: str, position: int, event: Event | None, now_s: float) -> None:
+        """The last event of an address: whether it is here, and how it came."""
+        row = self.rows.get(key)
+        if row is None or not row.fetching:
+            return
+        row.fetching = False
+        early, row.early = row.early, []
+        if event is not None and pod_of(event) is not None:
+            self.dropped += len(early)
+            del self.rows[key]
+            return
+        if event is not None:
+            row.answered = event.answered
+            row.definition = event.definition
+            row.paused = event.paused
+            row.released = event.released
+            row.came = event if event.type is EventType.HANDED_OFF or event.existed else None
+        for message in early:
+            if message.ticket > row.answered:
+                self._put(row, message)
+        self._advance(row, now_s)
+
+    def on_appended(self, token: int, position: int, now_s: float) -> None:
+        """An append is in the log."""
+        self._appended_up_to = max(self._appended_up_to, position)
+        key, then = self._waiting.pop(token, ("", ""))
+        if then == "claimed":
+            self.claims_on_their_way.discard(key)
+            return
+        row = self.rows.get(key)
+        if row is None or row.token != token:
+            return
+        row.committing = False
+        if then == "placed":
+            del self.rows[key]
+            return
+        assert row.hand is not None, "its outcome was just committed"
+        row.answered = row.hand.ticket
+        row.hand = None
+        row.queue = [message for message in row.queue if message.ticket > row.answered]
+        self._advance(row, now_s)
+
+    def claim_pod(self, pod: str, instance: str, reason: str, now_s: float) -> None:
+        """Name the next owner of a pod; the event says all else that its last one said (PROTOCOL S8, H11)."""
+        before = self.pods[pod]
+        event = before.model_copy(update={
+            "type": EventType.CLAIMED, "life": self.epoch, "at": events.at(now_s), "owner": instance, "reason": reason,
+            "ticket": None, "operation": None, "epoch": None,
+        })  # fmt: skip
+        self.pods[pod] = event
+        self._tokens += 1
+        self._waiting[self._tokens] = (pod, "claimed")
+        self.claims_on_their_way.add(pod)
+        self.effects.append(Append((event,), self._tokens))
+
+    def tick(self, now_s: float) -> None:
+        """Time has passed: waiting creates may have missed their deadline, idle rows are forgotten."""
+        for key in [*self._homeless.values()]:
+            row = self.rows.get(key)
+            if row is not None and row.hand is not None and row.hand.deadline_s is not None and row.hand.deadline_s <= now_s:
+                self._advance(row, now_s)
+        idle = [key for key, row in self.rows.items() if not row.fetching and not row.committing and row.hand is None and not row.queue and now_s - row.used_s > self.limits.idle_row_s]
+        for key in idle:
+            del self.rows[key]
+
+    def stop_taking(self) -> None:
+        """Take no further unit."""
+        self.stopping = True
+
+    @property
+    def drained(self) -> bool:
+        """Whether no append is on its way."""
+        return not any(row.committing for row in self.rows.values())
+
+    def give_up(self, reason: str, *, fenced: bool) -> None:
+        """Stop with nothing owned: replaced, or in doubt."""
+        self.rows.clear()
+        self.effects.append(GiveUp(reason, fenced))
+
+    def pod_is_defined(self, pod: str) -> bool:
+        """Whether the last word about a pod is that it exists."""
+        event = self.pods.get(pod)
+        return event is not None and event.definition is not None
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _put(self, row: Unplaced, message: Message) -> None:
+        if row.hand is not None and row.hand.ticket == message.ticket:
+            row.hand.mark = row.hand.mark or message.mark
+            return
+        for index, waiting in enumerate(row.queue):
+            if waiting.ticket == message.ticket:
+                message.mark = waiting.mark or message.mark
+                row.queue[index] = message
+                return
+        if len(row.queue) < 2 * self.limits.window:
+            row.queue.append(message)
+            row.queue.sort(key=lambda waiting: waiting.ticket)
+
+    def _advance(self, row: Unplaced, now_s: float) -> None:
+        if row.committing:
+            return
+        if row.hand is None:
+            if self.stopping or not row.queue or not row.queue[0].previous <= row.answered < row.queue[0].ticket:
+                return
+            row.hand = row.queue.pop(0)
+            row.taken_s = now_s
+        self._decide(row, row.hand, now_s)
+
+    def _decide(self, row: Unplaced, unit: Message, now_s: float) -> None:
+        came = row.came
+        kind = row.key.partition(".")[0]
+        exists = came is not None and came.existed
+        if came is not None and came.last is not None and came.last.ticket == unit.ticket:
+            self._answer(row, Outcome.COMPLETED if came.last.applied else Outcome.FAILED, came.last.reason, now_s)
+        elif came is not None and came.last_unknown and came.ticket == unit.ticket:
+            self._answer(row, Outcome.FAILED, "maybe started: its device was isolated with the unit in doubt", now_s)
+        elif unit.mark is not None:
+            self._answer(row, unit.mark.outcome, unit.mark.reason, now_s)
+        elif unit.deadline_s is not None and unit.deadline_s <= now_s:
+            self._answer(row, Outcome.EXPIRED, "its deadline passed before it was started", now_s)
+        elif unit.operation in STEERING:
+            row.paused = {"pause": True, "resume": False}.get(unit.operation, row.paused)
+            self._answer(row, Outcome.COMPLETED, unit.reason, now_s)
+        elif kind == "pod":
+            self._supervise(row, unit, now_s)
+        elif kind == "host":
+            self._place_host(row, unit, now_s)
+        elif exists or came is not None or unit.operation == "create":
+            self._place(row, unit, now_s)
+        else:
+            self._answer(row, Outcome.REJECTED, f"{self.zone}.{row.key} does not exist; only create can come first, not {unit.operation}", now_s)
+
+    def _supervise(self, row: Unplaced, unit: Message, now_s: float) -> None:
+        """A definition of a pod is a unit of work to its supervisor."""
+        name = row.key.partition(".")[2]
+        if unit.operation == "create":
+            if row.definition is not None:
+                self._answer(row, Outcome.FAILED, f"pod {name} is defined already", now_s)
+            else:
+                row.definition = complete_spec("pod", "create", unit.spec)
+                self._answer(row, Outcome.COMPLETED, None, now_s)
+        elif row.definition is None:
+            self._answer(row, Outcome.REJECTED, f"no pod {name} is defined in {self.zone}", now_s)
+        elif any(host.pod == name for host in self.places.hosts.values()):
+            self._answer(row, Outcome.FAILED, f"pod {name} still has hosts", now_s)
+        else:
+            row.definition = None
+            self._answer(row, Outcome.COMPLETED, None, now_s)
+
+    def _place_host(self, row: Unplaced, unit: Message, now_s: float) -> None:
+        """A host is placed in the pod that its definition names."""
+        name = row.key.partition(".")[2]
+        came = row.came
+        if came is None and unit.operation != "create":
+            self._answer(row, Outcome.REJECTED, f"no host {name} is defined in {self.zone}", now_s)
+            return
+        definition = came.definition if came is not None and came.definition is not None else complete_spec("host", "create", unit.spec)
+        pod = definition.get("pod")
+        if not self.pod_is_defined(str(pod)):
+            self._answer(row, Outcome.REJECTED, f"spec.pod: no pod {pod!r} is defined in {self.zone}; create it first, or name its ticket in `after`", now_s)
+            return
+        self._append_placed(row, unit, str(pod), name, definition, now_s)
+
+    def _place(self, row: Unplaced, unit: Message, now_s: float) -> None:
+        kind = row.key.partition(".")[0]
+        came = row.came
+        definition = came.definition if came is not None and came.definition is not None else complete_spec(kind, unit.operation, unit.spec)
+        if not self.fold_complete:
+            row.reason = "the zone supervisor is still reading who is where"
+            self._homeless[unit.ticket] = row.key
+            return
+        demand = demand_of(kind, definition)
+        requires = definition.get("requires") or {}
+        spread = definition.get("spread")
+        moving = came is not None and unit.operation == "migrate"
+        named = (unit.spec or {}).get("host") if moving else None
+        avoid = came.host if came is not None else None
+        host = decide_placement(self.places, demand, requires=requires, spread=spread, named=named, avoid=avoid)
+        reason = None
+        if host is None and came is not None:
+            host = decide_placement(self.places, demand, requires=requires, spread=spread)
+            reason = f"host {named} could not take it" if named is not None else None
+        if host is None:
+            row.reason = fits_nowhere(self.places, demand, requires)
+            self._homeless[unit.ticket] = row.key
+            return
+        self.places.put(row.key, Placed(host.pod, host.name, demand, spread))
+        self._append_placed(row, unit, host.pod, host.name, definition, now_s, reason=reason)
+
+    def _append_placed(self, row: Unplaced, unit: Message, pod: str, host: str, definition: dict[str, Any], now_s: float, reason: str | None = None) -> None:
+        came = row.came
+        event = self._event(row, EventType.PLACED, now_s, pod=pod, host=host, definition=definition, reason=reason)
+        event.existed = came is not None and came.existed
+        event.moved = unit.ticket if came is not None else 0
+        self._commit(row, event, "placed", None)
+
+    def _place_homeless(self, now_s: float) -> None:
+        """Room has come, or may have: in ticket order, whatever fits now goes."""
+        if not self.fold_complete:
+            return
+        free = [host.free for host in self.places.hosts.values() if not host.closed]
+        for ticket, key in sorted(self._homeless.items()):
+            row = self.rows.get(key)
+            if row is None or row.hand is None or row.hand.ticket != ticket:
+                del self._homeless[ticket]
+                continue
+            definition = (row.came.definition if row.came is not None else None) or complete_spec(key.partition(".")[0], "create", row.hand.spec)
+            demand = demand_of(key.partition(".")[0], definition)
+            if any(demand.fits(room) for room in free):
+                self._advance(row, now_s)
+                free = [host.free for host in self.places.hosts.values() if not host.closed]
+
+    def _answer(self, row: Unplaced, outcome: Outcome, reason: str | None, now_s: float) -> None:
+        unit = row.hand
+        assert unit is not None, "something is in hand"
+        event = self._event(row, EventType(outcome.value), now_s, reason=reason, definition=row.definition)
+        event.answered = unit.ticket
+        if event.kind == "pod":
+            known = self.pods.get(event.id)
+            if known is not None:
+                event.epoch, event.owner = known.epoch, known.owner
+            self.pods[event.id] = event
+        came = row.came
+        if came is not None:  # it is still handed off, and the next reader must know how
+            event = event.model_copy(update={"existed": came.existed, "last": came.last})
+        self._commit(row, event, "answered", Work(unit, row.taken_s, 0.0, now_s))
+
+    def _commit(self, row: Unplaced, event: Event, then: str, work: Work | None) -> None:
+        assert row.hand is not None, "only a unit in hand makes this owner append"
+        self._homeless.pop(row.hand.ticket, None)
+        row.reason = None
+        row.committing = True
+        self._tokens += 1
+        row.token = self._tokens
+        self._waiting[row.token] = (row.key, then)
+        self.effects.append(Append((event,), row.token, work))
+
+    def _event(self, row: Unplaced, type_: EventType, now_s: float, **changes: object) -> Event:
+        unit = row.hand
+        assert unit is not None, "something is in hand"
+        kind, _, id_ = row.key.partition(".")
+        return Event.model_construct(**{
+            "type": type_, "zone": self.zone, "kind": kind, "id": id_, "life": self.epoch, "answered": row.answered,
+            "at": events.at(now_s), "ticket": unit.ticket, "operation": unit.operation or None, "paused": row.paused,
+            "released": row.released,
+        } | changes)  # fmt: skip
+
+
