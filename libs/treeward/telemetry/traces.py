@@ -197,7 +197,12 @@ class _CountingExporter(SpanExporter):
 
 
 def tracer_from_environment(
-    service: str, instance: str, zone: str | None = None, dropped: Counter | None = None
+    service: str,
+    instance: str,
+    *,
+    zone: str | None = None,
+    random: Random | None = None,
+    dropped: Counter | None = None,
 ) -> Tracer:
     """The tracer that the standard OTEL_ variables ask for: off without an OTLP endpoint, which must take HTTP."""
     environment = os.environ
@@ -220,7 +225,7 @@ def tracer_from_environment(
         }
     )
     sampler = TracerProvider(resource=resource, shutdown_on_exit=False).sampler  # reads OTEL_TRACES_SAMPLER and _ARG
-    return Tracer(OTLPSpanExporter(), resource=resource, sampler=sampler, dropped=dropped)
+    return Tracer(OTLPSpanExporter(), resource=resource, sampler=sampler, random=random, dropped=dropped)
 
 
 def _sdk(context: Context) -> SpanContext:
