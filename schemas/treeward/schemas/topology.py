@@ -1,0 +1,69 @@
+"""The topology file of `treeward apply`: zones, their pods, the hosts of those (docs/cli.md).
+
+Names are keys, so that none can be there twice, and each entry holds what the `create` of that kind takes as its spec.
+"""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from treeward.schemas.address import RESERVED
+from treeward.schemas.specs import HostSpec, Labels, Mebibytes, NotNegative, PodSpec, Positive, Token, ZoneSpec
+
+
+def _free(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"must not be {name!r}, which is reserved")
+    return name
+
+
+BranchName = Annotated[Token, AfterValidator(_free)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class TopologyHost(_Part):
+    """A host and what it can carry."""
+
+    cpus: Positive
+    memory_mib: Mebibytes
+    gpus: NotNegative = 0.0
+    disk_gib: Annotated[int, Field(ge=0, le=2**30)] = 0
+    labels: Labels = Field(default_factory=dict)
+
+    def spec(self, pod: str) -> HostSpec:
+        """What its `create` says."""
+        return HostSpec(pod=pod, **self.model_dump())
+
+
+class TopologyPod(_Part):
+    """A pod, and the device that its agent speaks to."""
+
+    labels: Labels = Field(default_factory=dict)
+    device: str | None = Field(
+        default=None, max_length=512, description="tcp://HOST:PORT or unix:///PATH; none: what the agent is set to"
+    )
+    hosts: dict[Token, TopologyHost] = Field(default_factory=dict)
+
+    def spec(self) -> PodSpec:
+        """What its `create` says."""
+        return PodSpec(labels=self.labels, device=self.device)
+
+
+class TopologyZone(_Part):
+    """A zone with its pods."""
+
+    labels: Labels = Field(default_factory=dict)
+    pods: dict[BranchName, TopologyPod] = Field(default_factory=dict)
+
+    def spec(self) -> ZoneSpec:
+        """What its `create` says."""
+        return ZoneSpec(labels=self.labels)
+
+
+class Topology(_Part):
+    """All that should exist of zones, pods and hosts. What it does not name is left alone."""
+
+    zones: dict[BranchName, TopologyZone] = Field(min_length=1)
