@@ -5,7 +5,6 @@ callback must not block and must not raise; an exception out of one ends the pro
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -31,7 +30,7 @@ class Draft(NamedTuple):
 
 
 class Guard(NamedTuple):
-    """`Nats-Expected-Last-Subject-Sequence` on another subject: refuse unless `subject`'s last sequence is `position`."""
+    """`Nats-Expected-Last-Subject-Sequence` of any subject: refuse unless `subject`'s last sequence is `position`."""
 
     subject: str
     position: int
@@ -64,6 +63,12 @@ class Start(Enum):
 
     NEW = "new"
     LAST_PER_SUBJECT = "last_per_subject"
+
+
+class Since(NamedTuple):
+    """Where a reader begins: at the first message stored at or after this time. Like NEW it is never lost."""
+
+    time_s: float
 
 
 class StreamState(NamedTuple):
@@ -109,8 +114,9 @@ class Appender(Protocol):
     """Appends to one stream under one guard, in order, batching by itself what waits while one is in flight."""
 
     def append(self, drafts: Sequence[Draft], done: Callable[[AppendResult], None]) -> None:
-        """Append `drafts` together (all or none where the server batches); `done` is called exactly once, in order of the calls.
+        """Append `drafts` together; `done` is called exactly once, in the order of the calls.
 
+        Of several drafts readers see all, or the first ones only, never a later without an earlier one.
         After the first Refused or InDoubt every later one, also those already waiting, gets the same: an owner that was
         refused does not reason. The result is the position of the last draft; the earlier ones need not be adjacent.
         """
@@ -145,17 +151,22 @@ class Bus(Protocol):
         self,
         stream: str,
         subject_filter: str,
-        start: int | Start,
+        start: int | Start | Since,
         deliver: Callable[[Stored], None],
         *,
         on_lost: Callable[[], None],
         on_caught_up: Callable[[], None] | None = None,
+        purged_is_fine: bool = False,
     ) -> Reader:
-        """Read `stream` from position `start` on (>= 1; or Start), one wildcard filter.
+        """Read `stream` from position `start` on (>= 1; or Start, or Since), one wildcard filter.
 
         `on_lost`: the stream no longer has the next position (aged out, or the stream was made anew), except for
-        positions below the stream's first at the very start, and except where the caller passed Start.NEW. The reader
-        is closed then. `on_caught_up`: once, when everything that was stored when the reader began has been delivered.
+        positions below the stream's first at the very start, and except where the caller passed Start.NEW or Since.
+        The reader is closed then.
+        `on_caught_up`: once, when everything that was stored when the reader began has been delivered.
+        `purged_is_fine`: what is missing below the stream's first position is no loss (WORK: it was answered; a
+        bucket: it was replaced by something later).
+        Raises NoSuchZoneError (no such stream) and BusUnavailableError.
         """
         ...
 
@@ -171,15 +182,27 @@ class Bus(Protocol):
         """Core publish: may be lost, never waits, never raises. Dropped while disconnected."""
         ...
 
-    async def submit(self, subject: str, data: bytes, *, headers: Mapping[str, str] | None = None, message_id: str | None = None, timeout_s: float = 5.0) -> Receipt:
-        """Publish into a WORK stream and wait for the receipt; repeats with the same `message_id` when the answer is lost.
+    async def submit(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        headers: Mapping[str, str] | None = None,
+        message_id: str | None = None,
+        timeout_s: float = 5.0,
+    ) -> Receipt:
+        """Publish into a WORK stream and wait for the receipt; repeats with one message id when the answer is lost.
 
-        Raises NoSuchZoneError (no stream takes the subject), SubmitRefusedError (the stream said no), BusUnavailableError.
+        Raises NoSuchZoneError (no stream takes the subject), SubmitRefusedError (the stream said no) and
+        BusUnavailableError (no answer in time: it may be stored; a repeat with the same `message_id` is safe).
         """
         ...
 
     async def last(self, stream: str, subject_filter: str, *, at_least: int = 0) -> Stored | None:
-        """The last message on a subject or wildcard, from a replica that has position `at_least`; None if there is none."""
+        """The last message on a subject or wildcard, from a replica that has position `at_least`; None: there is none.
+
+        Raises NoSuchZoneError (no such stream), BusUnavailableError (also if no replica has got that far in time).
+        """
         ...
 
     async def get(self, stream: str, position: int) -> Stored | None:
@@ -194,7 +217,9 @@ class Bus(Protocol):
         """Remove everything below position `below`. Repeating is harmless."""
         ...
 
-    async def subscribe(self, subject: str, deliver: Callable[[str, bytes, Mapping[str, str] | None], None]) -> Subscription:
+    async def subscribe(
+        self, subject: str, deliver: Callable[[str, bytes, Mapping[str, str] | None], None]
+    ) -> Subscription:
         """Core subscription; `deliver(subject, data, headers)`."""
         ...
 
@@ -220,7 +245,7 @@ class BusUnavailableError(BusError):
 
 
 class NoSuchZoneError(BusError):
-    """No stream takes the subject: nobody has defined that zone. Nothing was stored; the sender corrects the address."""
+    """No such stream: nobody has defined that zone. Nothing was stored; the sender corrects the address."""
 
 
 class SubmitRefusedError(BusError):
@@ -228,4 +253,4 @@ class SubmitRefusedError(BusError):
 
 
 class StreamDiffersError(BusError):
-    """A stream exists with other settings than this version wants; nothing was changed. The message lists each difference."""
+    """A stream exists with other settings than wanted; nothing was changed. The message lists each difference."""

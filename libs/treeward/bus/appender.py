@@ -1,0 +1,353 @@
+"""An appender: what the owner of a branch says, in order, under the guard of its claim, and each thing once.
+
+**How it is sent.** On a stream with one replica single messages are pipelined: the server checks the guard of each, and
+an atomic batch would cost it a file. On a replicated stream the server refuses a second message under a guard while
+the first is being replicated (10164), so there an appender has one atomic batch in flight, and what is appended
+meanwhile is the next batch; its guard stands on the first message and is evaluated at the commit.
+
+**Several drafts in one call** appear to readers as all of them or the first ones. In a batch they commit together. On
+one replica the second is sent when the first is acknowledged (0.2 ms, while other calls go on), because a server may
+refuse one of two pipelined messages for a passing reason and take the next; more than `CHAIN_MAX` of them are a batch.
+Calls are not ordered among one another on one replica while they are in flight: a resource's owner has one uncommitted
+call for it.
+
+**When an answer does not come** the same messages are sent again with the same message ids, on the same link after some
+seconds or on the next one at once: the server recognizes what it has. On one replica it checks the guard before the
+id, so a refusal of a repeated message proves nothing and what is stored is looked up. Repeating ends well before the
+server forgets the ids; then the owner is in doubt.
+"""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from nats.nuid import NUID
+
+from treeward.bus.connection import Connection
+from treeward.bus.interface import AppendResult, BusError, Draft, Guard, InDoubt, Refused
+from treeward.bus.requests import NO_RESPONDERS, Answer, Requests, api_error
+from treeward.bus.streams import Streams
+from treeward.bus.wire import header_lines, publish_command
+
+PIPELINE_MAX: Final = 256
+"""Shipments in flight on a stream with one replica."""
+BATCH_MAX: Final = 1000
+"""Messages in an atomic batch: the server's own limit."""
+CHAIN_MAX: Final = 4
+"""Drafts of one call that are sent one after the other rather than as a batch, on one replica."""
+REPEAT_S: Final = 2.0
+"""Without an answer for so long a shipment is sent again."""
+RETRY_S: Final = 0.05
+"""Pause before sending again what the server has refused for a passing reason."""
+SETTLE_S: Final = 60.0
+"""From the first sending on; at most half of the stream's duplicate window."""
+
+_STALE_GUARD: Final = 10071
+_ALREADY_COMMITTED: Final = 10201
+_PASSING: Final = frozenset({
+    10008,  # JetStream temporarily unavailable
+    10010,  # cluster not available
+    10118,  # stream is offline
+    10164,  # another message under this guard is being replicated
+    10167,  # too many requests
+    10210,  # too many batches in flight
+    10211,  # too many batches in flight
+})  # fmt: skip
+
+logger = logging.getLogger(__name__)
+
+
+class _Call:
+    """One `append`: its drafts, how many of them are acknowledged or on their way, and in the end its result."""
+
+    __slots__ = ("done", "drafts", "result", "shipped")
+
+    def __init__(self, drafts: Sequence[Draft], done: Callable[[AppendResult], None]) -> None:
+        self.drafts = drafts
+        self.done = done
+        self.shipped = 0
+        self.result: AppendResult | None = None
+
+
+class _Shipment:
+    """Messages that are sent together, once or several times, always under the same message ids."""
+
+    __slots__ = ("drafts", "first_id", "first_sent_s", "members", "retry", "sent_s", "token", "unanswered")
+
+    def __init__(self, first_id: int) -> None:
+        self.first_id = first_id
+        self.drafts: list[Draft] = []
+        self.members: list[tuple[_Call, int]] = []
+        """Each call in it, with the index of its last draft here."""
+        self.token: int | None = None
+        self.sent_s = 0.0
+        self.first_sent_s = 0.0
+        self.retry: asyncio.TimerHandle | None = None
+        self.unanswered = False
+        """Whether a sending of it was lost: from then on a refusal does not prove that it is not stored."""
+
+
+class GuardedAppender:
+    """Appends to one stream under one guard; made by `NatsBus.appender`."""
+
+    def __init__(
+        self, connection: Connection, requests: Requests, streams: Streams, stream: str, guard: Guard
+    ) -> None:
+        self._connection = connection
+        self._requests = requests
+        self._streams = streams
+        self._stream = stream
+        self._guard = guard
+        self._guard_lines = header_lines({
+            "Nats-Expected-Last-Subject-Sequence": str(guard.position),
+            "Nats-Expected-Last-Subject-Sequence-Subject": guard.subject,
+        })  # fmt: skip
+        self._id = f"{guard.position}-{NUID().next().decode()}"
+        self._next_id = 0
+        self._waiting: deque[_Call] = deque()
+        self._unsettled: deque[_Call] = deque()
+        """Every call without a result, in the order in which `done` is owed."""
+        self._in_flight: dict[int, _Shipment] = {}
+        self._failure: Refused | InDoubt | None = None
+        self._closed = False
+        self._replicated: bool | None = None
+        self._settle_s = SETTLE_S
+        self._ticker = connection.every_tick(self._tick)
+        connection.on_change(self._change)
+        self._beginning: asyncio.Task[None] = connection.spawn(self._learn_stream())
+
+    # The interface
+
+    def append(self, drafts: Sequence[Draft], done: Callable[[AppendResult], None]) -> None:
+        """Append `drafts` together; `done` is called once, later, in the order of the calls."""
+        assert drafts, "nothing to append"
+        if self._closed:
+            return
+        if self._failure is not None and not self._unsettled:
+            asyncio.get_running_loop().call_soon(self._deliver, done, self._failure)
+            return
+        call = _Call(drafts, done)
+        self._unsettled.append(call)
+        self._waiting.append(call)
+        self._advance()
+
+    def close(self) -> None:
+        """Forget what waits; `done` of it is never called."""
+        self._closed = True
+        self._connection.forget_tick(self._ticker)
+        self._connection.forget_change(self._change)
+        self._beginning.cancel()
+        for shipment in self._in_flight.values():
+            self._recall(shipment)
+        self._in_flight.clear()
+        self._waiting.clear()
+        self._unsettled.clear()
+
+    # Sending
+
+    async def _learn_stream(self) -> None:
+        while self._replicated is None:
+            try:
+                info = await self._streams.info(self._stream)
+            except BusError as error:
+                logger.info("appender waits for its stream", extra={"stream": self._stream, "error": str(error)})
+                continue
+            if info is None:
+                self._fail(Refused(NO_RESPONDERS, f"no stream {self._stream}"))
+                return
+            config = info["config"]
+            self._settle_s = min(SETTLE_S, config["duplicate_window"] / 1e9 / 2)
+            self._replicated = config["num_replicas"] > 1
+        self._advance()
+
+    def _advance(self) -> None:
+        """Send what may be sent now."""
+        if self._replicated is None or self._failure is not None or not self._connection.connected:
+            return
+        if self._replicated:
+            if self._waiting and not self._in_flight:
+                self._ship(self._take_batch())
+            return
+        while self._waiting and len(self._in_flight) < PIPELINE_MAX:
+            self._ship(self._take_next(self._waiting.popleft()))
+
+    def _take_batch(self) -> _Shipment:
+        """What waits, up to the server's limit for one batch; a call that does not fit whole is the next batch's."""
+        shipment = self._new_shipment()
+        while self._waiting:
+            call = self._waiting[0]
+            room = BATCH_MAX - len(shipment.drafts)
+            left = len(call.drafts) - call.shipped
+            if left > room and shipment.drafts:
+                break
+            self._load(shipment, call, min(left, room))
+            if call.shipped < len(call.drafts):
+                break  # longer than any batch: its rest goes first next time
+            self._waiting.popleft()
+        return shipment
+
+    def _take_next(self, call: _Call) -> _Shipment:
+        """The next part of one call: a single message, or a batch if the call is long."""
+        shipment = self._new_shipment()
+        left = len(call.drafts) - call.shipped
+        self._load(shipment, call, 1 if len(call.drafts) <= CHAIN_MAX else min(left, BATCH_MAX))
+        return shipment
+
+    def _new_shipment(self) -> _Shipment:
+        return _Shipment(self._next_id)
+
+    def _load(self, shipment: _Shipment, call: _Call, count: int) -> None:
+        shipment.drafts.extend(call.drafts[call.shipped : call.shipped + count])
+        call.shipped += count
+        shipment.members.append((call, len(shipment.drafts) - 1))
+        self._next_id += count
+
+    def _ship(self, shipment: _Shipment) -> None:
+        """Send a shipment, for the first time or again."""
+        now_s = asyncio.get_running_loop().time()
+        self._in_flight[shipment.first_id] = shipment
+        shipment.sent_s = now_s
+        shipment.first_sent_s = shipment.first_sent_s or now_s
+        shipment.token, reply = self._requests.reserve(partial(self._hear, shipment))
+        if len(shipment.drafts) == 1:
+            draft = shipment.drafts[0]
+            self._send(draft, shipment.first_id, self._guard_lines, reply)
+            return
+        batch, last = NUID().next().decode(), len(shipment.drafts)
+        for number, draft in enumerate(shipment.drafts, start=1):
+            lines = f"Nats-Batch-Id: {batch}\r\nNats-Batch-Sequence: {number}\r\n"
+            if number == 1:
+                lines += self._guard_lines
+            if number == last:
+                lines += "Nats-Batch-Commit: 1\r\n"
+            self._send(draft, shipment.first_id + number - 1, lines, reply if number == last else "")
+
+    def _send(self, draft: Draft, number: int, lines: str, reply: str) -> None:
+        lines = f"Nats-Msg-Id: {self._id}-{number}\r\n{lines}"
+        if draft.never_expires:
+            lines += "Nats-TTL: never\r\n"
+        if draft.headers:
+            lines += header_lines(draft.headers)
+        self._connection.send(publish_command(draft.subject, reply, draft.data, lines))
+
+    # Hearing
+
+    def _hear(self, shipment: _Shipment, answer: Answer | None) -> None:
+        shipment.token = None
+        if answer is None:
+            shipment.unanswered = True  # sent again when the link is back
+            return
+        if answer.status == NO_RESPONDERS:
+            self._retry(shipment, Refused(NO_RESPONDERS, "no responders"))
+            return
+        reply = json.loads(answer.data)
+        error = api_error(reply)
+        if error is None:
+            self._store(shipment, reply["seq"])
+        elif error.code in _PASSING:
+            self._retry(shipment, Refused(error.code, error.description))
+        elif error.code == _ALREADY_COMMITTED or shipment.unanswered:
+            self._connection.spawn(self._look_up(shipment, Refused(error.code, error.description)))
+        else:
+            self._fail(Refused(error.code, error.description))
+
+    def _store(self, shipment: _Shipment, last: int) -> None:
+        """All of it is stored, its last message at position `last`; the members of a batch are adjacent."""
+        self._in_flight.pop(shipment.first_id, None)
+        first = last - len(shipment.drafts) + 1
+        for call, index in shipment.members:
+            if call.shipped == len(call.drafts):
+                call.result = first + index
+            elif not self._replicated:
+                self._waiting.appendleft(call)  # its next part, ahead of calls that have not begun
+        self._settle()
+        self._advance()
+
+    def _settle(self) -> None:
+        unsettled = self._unsettled
+        while unsettled and unsettled[0].result is not None:
+            call = unsettled.popleft()
+            assert call.result is not None
+            self._deliver(call.done, call.result)
+
+    def _fail(self, failure: Refused | InDoubt) -> None:
+        """From here on everything has the same result: an owner that was refused or is in doubt does not reason."""
+        if self._failure is not None or self._closed:
+            return
+        self._failure = failure
+        for shipment in self._in_flight.values():
+            self._recall(shipment)
+        self._in_flight.clear()
+        self._waiting.clear()
+        for call in self._unsettled:
+            if call.result is None:
+                call.result = failure
+        self._settle()
+
+    def _deliver(self, done: Callable[[AppendResult], None], result: AppendResult) -> None:
+        if not self._closed:
+            done(result)
+
+    # Again
+
+    def _recall(self, shipment: _Shipment) -> None:
+        if shipment.token is not None:
+            self._requests.forget(shipment.token)
+            shipment.token = None
+        if shipment.retry is not None:
+            shipment.retry.cancel()
+            shipment.retry = None
+
+    def _retry(self, shipment: _Shipment, refused: Refused) -> None:
+        """Send again, soon, what the server has refused for a passing reason; give up like any other in time."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - shipment.first_sent_s > self._settle_s:
+            self._fail(InDoubt(refused.description) if shipment.unanswered else refused)
+        else:
+            shipment.retry = loop.call_later(RETRY_S, self._repeat, shipment)
+
+    def _repeat(self, shipment: _Shipment) -> None:
+        self._recall(shipment)
+        if self._connection.connected and shipment.first_id in self._in_flight:
+            self._ship(shipment)
+
+    def _change(self, connected: bool) -> None:
+        if connected:
+            for shipment in tuple(self._in_flight.values()):
+                self._repeat(shipment)
+            self._advance()
+
+    def _tick(self, now_s: float) -> None:
+        for shipment in tuple(self._in_flight.values()):
+            if now_s - shipment.first_sent_s > self._settle_s:
+                self._fail(InDoubt(f"no answer within {self._settle_s} s"))
+                return
+            if shipment.token is not None and now_s - shipment.sent_s > REPEAT_S:
+                shipment.unanswered = True
+                self._repeat(shipment)
+
+    async def _look_up(self, shipment: _Shipment, refused: Refused) -> None:
+        """Find out whether a shipment whose answer was lost is stored, by the message ids of what is last there."""
+        certainly_not = refused.code != _ALREADY_COMMITTED
+        try:
+            for index in range(len(shipment.drafts) - 1, -1, -1):
+                draft = shipment.drafts[index]
+                last = await self._streams.leader_get(self._stream, {"last_by_subj": draft.subject})
+                if last is None:
+                    continue
+                if last.headers and last.headers.get("Nats-Msg-Id") == f"{self._id}-{shipment.first_id + index}":
+                    self._store(shipment, last.position + len(shipment.drafts) - 1 - index)
+                    return
+                if last.position > self._guard.position:
+                    certainly_not = False  # ours may lie below it
+        except BusError as error:
+            self._fail(InDoubt(f"{refused.description}; looking it up: {error}"))
+            return
+        if certainly_not:
+            self._fail(refused)
+        else:
+            self._fail(InDoubt(f"{refused.description} ({refused.code}) after an answer was lost"))

@@ -1,0 +1,77 @@
+"""Bytes of the NATS protocol that are built or read once per message, so they are written for speed."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+HEADER_LINE = "NATS/1.0\r\n"
+_LINE_BREAKS = str.maketrans({"\r": " ", "\n": " "})
+
+
+class Delivery(NamedTuple):
+    """What the reply subject of a consumer's message says about it."""
+
+    position: int
+    consumer_sequence: int
+    time_ns: int
+    pending: int
+
+
+def header_lines(headers: Mapping[str, str]) -> str:
+    """Headers as lines; a line break in a value becomes a blank, so that no value can smuggle in a header."""
+    text = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if text.count("\n") != len(headers) or text.count("\r") != len(headers):
+        text = "".join(
+            f"{name.translate(_LINE_BREAKS)}: {value.translate(_LINE_BREAKS)}\r\n" for name, value in headers.items()
+        )
+    return text
+
+
+def publish_command(subject: str, reply: str, data: bytes, lines: str = "") -> bytes:
+    """The command that publishes `data`; `lines` are header lines, each ended by CR LF."""
+    if not lines:
+        return b"".join((f"PUB {subject} {reply} {len(data)}\r\n".encode(), data, b"\r\n"))
+    block = f"{HEADER_LINE}{lines}\r\n".encode()
+    size = len(block)
+    return b"".join((f"HPUB {subject} {reply} {size} {size + len(data)}\r\n".encode(), block, data, b"\r\n"))
+
+
+def parse_headers(block: bytes | None) -> dict[str, str] | None:
+    """The headers of a message; None if it has none. A name that occurs twice has its last value."""
+    if not block:
+        return None
+    headers: dict[str, str] = {}
+    for line in block.decode("utf-8", "replace").split("\r\n")[1:]:
+        name, colon, value = line.partition(":")
+        if colon:
+            headers[name] = value.strip()
+    return headers or None
+
+
+def parse_status(block: bytes | None) -> tuple[int, str]:
+    """`(status, description)` of the first header line; status 0 for a normal message."""
+    if not block:
+        return 0, ""
+    first, _, _ = block.partition(b"\r\n")
+    status, _, description = first[8:].strip().partition(b" ")
+    return (int(status), description.decode("utf-8", "replace")) if status.isdigit() else (0, "")
+
+
+def parse_delivery(reply: bytes) -> Delivery:
+    """Read a `$JS.ACK` subject, in the form with 9 tokens and in the newer one with domain and account."""
+    tokens = reply.split(b".")
+    if len(tokens) == 9:
+        return Delivery(int(tokens[5]), int(tokens[6]), int(tokens[7]), int(tokens[8]))
+    return Delivery(int(tokens[7]), int(tokens[8]), int(tokens[9]), int(tokens[10]))
+
+
+def parse_time_s(text: str) -> float:
+    """Unix seconds of a server's time stamp, which has up to nine digits behind the point."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    offset = ""
+    for sign in "+-":
+        if sign in fraction:
+            fraction, _, zone = fraction.partition(sign)
+            offset = sign + zone
+    seconds = datetime.fromisoformat(f"{whole}{offset or '+00:00'}").timestamp()
+    return seconds + (int(fraction.ljust(9, "0")[:9]) / 1e9 if fraction else 0.0)
