@@ -119,6 +119,7 @@ def _listen(host: str, port: int) -> socket.socket:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
+            listener.listen(128)  # at once: whoever reads the port from the log may ask before the server runs
             listener.setblocking(False)
         except BaseException:
             listener.close()

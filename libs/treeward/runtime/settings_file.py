@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,28 +61,30 @@ class FileSource(PydanticBaseSettingsSource):
         values = read_file(path)
         for key in values:
             if key not in self.settings_cls.model_fields:
-                hint = suggestion(key, self.settings_cls.model_fields)
+                meant = suggestion(key, self.settings_cls.model_fields)
+                hint = f"; did you mean {meant}?" if meant else ""
                 raise BadSettingsError(f"{_place(path, key)}: no such setting{hint}")
         return values
 
 
-def suggestion(name: str, known: Mapping[str, object]) -> str:
-    """`; did you mean ...?`, or nothing."""
+def suggestion(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.8)
-    return f"; did you mean {close[0]}?" if close else ""
+    return close[0] if close else None
 
 
-def misspelt(prefix: str, known: Mapping[str, object], environment: Mapping[str, str]) -> list[str]:
+def misspelt(prefix: str, known: Iterable[str], environment: Mapping[str, str]) -> list[str]:
     """Variables with the prefix that are nearly a setting but none: worth a warning, since they change nothing.
 
     Others with the prefix are left alone: programs that share the environment have their own, and Kubernetes adds some.
     """
-    variables = {prefix + name.upper(): name for name in known}
-    return [
-        f"{variable}: no such setting{hint}"
-        for variable in sorted(environment)
-        if variable.startswith(prefix) and variable not in variables and (hint := suggestion(variable, variables))
-    ]
+    names = set(known)
+    found = []
+    for variable in sorted(environment):
+        name = variable.removeprefix(prefix).lower()
+        if variable.startswith(prefix) and name not in names and (meant := suggestion(name, names)) is not None:
+            found.append(f"{variable}: no such setting; did you mean {prefix}{meant.upper()}?")
+    return found
 
 
 def explain(error: ValidationError, *, prefix: str, file_variable: str, environment: Mapping[str, str]) -> str:
