@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from treeward.schemas.streams import Retention
+
 
 class Stored(NamedTuple):
     """A message of a stream: `position` is its sequence there, `time_s` (Unix seconds) when the server stored it."""
@@ -145,6 +147,13 @@ class Bus(Protocol):
 
     async def close(self) -> None:
         """Flush what can be flushed within a bounded time and end the connection. Never raises."""
+        ...
+
+    async def provision(self, zone: str, retention: Retention) -> tuple[str, ...]:
+        """Make what is missing of a zone's streams and return the names made; repeating is harmless.
+
+        Raises StreamDiffersError if one exists with other settings: nothing is ever changed or deleted.
+        """
         ...
 
     async def read(

@@ -18,11 +18,13 @@ from treeward.bus.interface import (
     StreamState,
     SubmitRefusedError,
 )
+from treeward.bus.provision import provision
 from treeward.bus.reader import StreamReader
 from treeward.bus.requests import Requests
 from treeward.bus.streams import Streams
 from treeward.bus.submit import submit
 from treeward.bus.wire import parse_headers
+from treeward.schemas.streams import Retention
 
 SERVED_MAX: Final = 256
 """Requests that one subscription answers at the same time; further ones go unanswered."""
@@ -80,6 +82,10 @@ class NatsBus:
     async def close(self) -> None:
         """Flush what can be flushed within 2 s and end the connection. Never raises."""
         await self.connection.close()
+
+    async def provision(self, zone: str, retention: Retention) -> tuple[str, ...]:
+        """Make what is missing of a zone's streams; see `treeward.bus.provision`."""
+        return await provision(self, zone, retention)
 
     async def read(
         self,

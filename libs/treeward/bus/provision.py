@@ -1,12 +1,14 @@
 """Makes a zone's streams as `schemas.streams` describes them, and never changes or removes one that is there."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from treeward.bus.interface import BusError, StreamDiffersError
-from treeward.bus.nats_bus import NatsBus
 from treeward.bus.requests import api_error
 from treeward.schemas.streams import Retention, StreamSpec, streams_of
+
+if TYPE_CHECKING:
+    from treeward.bus.nats_bus import NatsBus
 
 CONSUMERS_MAX: Final = 100_000
 """Stated for each stream, since the server's own default of 1,000 may be too few readers."""
@@ -14,7 +16,7 @@ _NAME_IN_USE: Final = 10058
 _NS: Final = 1_000_000_000
 
 
-async def provision(bus: NatsBus, zone: str, retention: Retention) -> tuple[str, ...]:
+async def provision(bus: "NatsBus", zone: str, retention: Retention) -> tuple[str, ...]:
     """Make what is missing of a zone's streams and return the names of those made.
 
     Raises StreamDiffersError, naming each difference, if one exists with other settings: whoever runs treeward decides
@@ -37,7 +39,7 @@ async def provision(bus: NatsBus, zone: str, retention: Retention) -> tuple[str,
     return tuple(made)
 
 
-async def _make(bus: NatsBus, name: str, wanted: Mapping[str, Any]) -> bool:
+async def _make(bus: "NatsBus", name: str, wanted: Mapping[str, Any]) -> bool:
     error = api_error(await bus.streams.api(f"STREAM.CREATE.{name}", wanted))
     if error is not None and error.code != _NAME_IN_USE:
         raise BusError(f"cannot make stream {name}: {error.description} ({error.code})")

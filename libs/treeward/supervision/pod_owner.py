@@ -85,6 +85,7 @@ class PodOwner:
         row.answered = event.answered
         row.host = event.host
         row.definition = event.definition
+        row.reserves = event.reserves or event.definition
         row.observed = event.observed
         row.make = event.type is EventType.PLACED and event.existed
         row.moved = event.moved
@@ -155,6 +156,20 @@ class PodOwner:
         """Stop with nothing owned: replaced, or in doubt."""
         self.rows.clear()
         self.effects.append(GiveUp(reason, fenced))
+
+    def describe(self, key: str, now_s: float) -> dict[str, object]:
+        """What is in hand and why it waits, for `explain`; empty if the resource is not in use here."""
+        row = self.rows.get(key)
+        if row is None:
+            return {}
+        return {
+            "epoch": self.epoch, "life": row.life, "phase": row.phase.value, "ticket": row.hand.ticket if row.hand is not None else None,
+            "operation": row.hand.operation if row.hand is not None else None, "attempts": row.attempts, "reason": row.reason,
+            "taken_s": now_s - row.taken_s if row.hand is not None else None,
+            "called_s": now_s - row.called_s if row.phase is Phase.CALLED else None,
+            "retry_in_s": max(0.0, row.not_before_s - now_s), "waiting": [message.ticket for message in row.queue],
+            "crashes": len(row.crashed_at_s), "stopping": self.stopping,
+        }  # fmt: skip
 
     # --- one unit ------------------------------------------------------------------------------------------------
 
@@ -269,13 +284,13 @@ class PodOwner:
         removed = not row.exists and row.device_last <= ticket
         event = self._event(row, EventType(outcome.value), now_s, reason=reason, answered=ticket, removed=removed)
         if removed:
-            event.pod = event.host = None
+            event.pod = event.host = event.reserves = None
         self._commit(row, (event,), "gone" if removed else "answered", Work(unit, row.taken_s, row.called_s, now_s))
 
     def _hand_off(self, row: Row, now_s: float, reason: str) -> None:
         """Let it go in a life in which no call is unanswered: the device's last ticket goes with it (PROTOCOL S7)."""
         event = self._event(row, EventType.HANDED_OFF, now_s, reason=reason)
-        event.pod = event.host = None
+        event.pod = event.host = event.reserves = None
         event.existed = row.exists
         if row.device_last:
             event.last = DeviceOutcome(ticket=row.device_last, applied=row.device_applied, reason=row.device_reason)

@@ -35,7 +35,7 @@ class Row:
     __slots__ = (
         "answered", "attempts", "called_s", "crashed_at_s", "definition", "device_applied", "device_last", "device_reason", "early",
         "existed", "exists", "hand", "host", "key", "life", "make", "moved", "moved_reason", "not_before_s", "observed", "paused", "phase", "queue", "ready_said", "reason",
-        "released", "retries", "taken_s", "token", "used_s", "verdict",
+        "released", "reserves", "retries", "taken_s", "token", "used_s", "verdict",
     )  # fmt: skip
 
     def __init__(self, key: str, life: int) -> None:
@@ -57,6 +57,7 @@ class Row:
         self.retries = 0
         self.host: str | None = None
         self.definition: dict[str, Any] | None = None
+        self.reserves: dict[str, Any] | None = None
         self.observed: dict[str, Any] | None = None
         self.make = False
         """The definition is to be made by the first synchronize: it existed where it came from."""

@@ -6,6 +6,7 @@ is where, everything else is useful at once after a takeover.
 
 from typing import Any
 
+from treeward.schemas.address import SUPERVISED_KINDS
 from treeward.schemas.events import Event, EventType, Outcome
 from treeward.schemas.mailbox import Message
 from treeward.schemas.units import STEERING, complete_spec
@@ -69,34 +70,56 @@ class ZoneOwner:
         """An event of the zone was read, from the bucket or from the log; what is older than what is known changes nothing."""
         key = event.key
         if position <= self._positions.get(key, 0):
-            return
-        if event.kind == "pod":
-            self._positions[key] = position
-            if position > self._appended_up_to or event.id not in self.pods:
-                self.pods[event.id] = event
-            return
-        if event.kind == "zone":
+            if position == self._positions.get(key) and key not in self.places.placed and event.kind not in ("pod", "host"):
+                self._positions.pop(key, None)  # read ahead of the log, which has come up to it now
             return
         self._positions[key] = position
-        pod = pod_of(event)
-        freed = False
-        if event.kind == "host":
-            if pod is not None and event.definition is not None and event.type is not EventType.PLACED:
-                self.places.define_host(event.id, pod, event.definition)
-                freed = True
-            elif pod is None:
+        if event.kind == "pod":
+            self._on_pod_event(position, event)
+        elif event.kind == "host":
+            if pod_of(event) is None:
                 self.places.remove_host(event.id)
-        elif pod is not None and event.host is not None:
-            demand = demand_of(event.kind, event.definition)
-            known = self.places.placed.get(key)
-            if known is None or (known.host, known.demand) != (event.host, demand):
-                self.places.put(key, Placed(pod, event.host, demand, (event.definition or {}).get("spread")))
-                freed = known is not None
-        else:
+                self._positions.pop(key, None)
+            elif event.definition is not None:
+                self.places.define_host(event.id, event.pod or "", event.definition)
+                self._place_homeless(now_s)
+        elif event.kind != "zone":
+            self._fold_place(key, event, now_s)
+            if key not in self.places.placed:
+                self._positions.pop(key, None)
+
+    def _fold_place(self, key: str, event: Event, now_s: float) -> None:
+        pod = pod_of(event)
+        if pod is None or event.host is None:
             freed = self.places.drop(key)
-            del self._positions[key]
+        else:
+            spec = event.definition or event.reserves
+            demand = demand_of(event.kind, spec)
+            known = self.places.placed.get(key)
+            freed = known is not None and (known.host, known.demand) != (event.host, demand)
+            if known is None or freed:
+                self.places.put(key, Placed(pod, event.host, demand, (spec or {}).get("spread")))
         if freed and self._homeless:
             self._place_homeless(now_s)
+
+    def _read_ahead(self, key: str, position: int, event: Event, now_s: float) -> None:
+        """A fetch may be ahead of the log: what it says must not be undone when the log comes to it."""
+        if event.kind not in ("pod", "zone", "host") and position > self._positions.get(key, 0):
+            self._fold_place(key, event, now_s)
+            self._positions[key] = position
+
+    def _on_pod_event(self, position: int, event: Event) -> None:
+        """Up to our claim this is history; beyond it all is our own, and known since it was appended."""
+        known = self.pods.get(event.id)
+        if event.type is EventType.CLAIMED:
+            self.claims_on_their_way.discard(event.id)
+            event.epoch = position
+            if known is not None:
+                known.epoch, known.owner = position, event.owner
+        elif event.epoch is None and known is not None:
+            event.epoch, event.owner = known.epoch, known.owner
+        if position <= self.epoch:
+            self.pods[event.id] = event
 
     def on_fold_complete(self, now_s: float) -> None:
         """Everything up to the claim has been folded: places can be given away."""
@@ -140,6 +163,7 @@ class ZoneOwner:
             del self.rows[key]
             return
         if event is not None:
+            self._read_ahead(key, position, event, now_s)
             row.answered = event.answered
             row.definition = event.definition
             row.paused = event.paused
@@ -155,8 +179,7 @@ class ZoneOwner:
         self._appended_up_to = max(self._appended_up_to, position)
         key, then = self._waiting.pop(token, ("", ""))
         if then == "claimed":
-            self.claims_on_their_way.discard(key)
-            return
+            return  # the log reader will tell
         row = self.rows.get(key)
         if row is None or row.token != token:
             return
@@ -212,6 +235,19 @@ class ZoneOwner:
         event = self.pods.get(pod)
         return event is not None and event.definition is not None
 
+    def describe(self, key: str, now_s: float) -> dict[str, object]:
+        """What is in hand and why it waits, for `explain`; empty if the address is not in use here."""
+        row = self.rows.get(key)
+        if row is None:
+            return {}
+        return {
+            "epoch": self.epoch, "life": self.epoch, "phase": "unplaced", "ticket": row.hand.ticket if row.hand is not None else None,
+            "operation": row.hand.operation if row.hand is not None else None, "reason": row.reason,
+            "taken_s": now_s - row.taken_s if row.hand is not None else None, "waiting": [message.ticket for message in row.queue],
+            "homeless": row.hand is not None and row.hand.ticket in self._homeless, "fold_complete": self.fold_complete,
+            "stopping": self.stopping,
+        }  # fmt: skip
+
     # --- inside --------------------------------------------------------------------------------------------------
 
     def _put(self, row: Unplaced, message: Message) -> None:
@@ -252,7 +288,7 @@ class ZoneOwner:
         elif unit.operation in STEERING:
             row.paused = {"pause": True, "resume": False}.get(unit.operation, row.paused)
             self._answer(row, Outcome.COMPLETED, unit.reason, now_s)
-        elif kind == "pod":
+        elif kind in SUPERVISED_KINDS:
             self._supervise(row, unit, now_s)
         elif kind == "host":
             self._place_host(row, unit, now_s)
@@ -320,8 +356,9 @@ class ZoneOwner:
 
     def _append_placed(self, row: Unplaced, unit: Message, pod: str, host: str, definition: dict[str, Any], now_s: float, reason: str | None = None) -> None:
         came = row.came
-        event = self._event(row, EventType.PLACED, now_s, pod=pod, host=host, definition=definition, reason=reason)
-        event.existed = came is not None and came.existed
+        existed = came is not None and came.existed
+        event = self._event(row, EventType.PLACED, now_s, pod=pod, host=host, existed=existed, reason=reason)
+        event.definition, event.reserves = (definition, None) if existed else (None, definition)
         event.moved = unit.ticket if came is not None else 0
         self._commit(row, event, "placed", None)
 
@@ -370,10 +407,11 @@ class ZoneOwner:
         unit = row.hand
         assert unit is not None, "something is in hand"
         kind, _, id_ = row.key.partition(".")
-        return Event.model_construct(**{
+        fields: dict[str, Any] = {
             "type": type_, "zone": self.zone, "kind": kind, "id": id_, "life": self.epoch, "answered": row.answered,
             "at": events.at(now_s), "ticket": unit.ticket, "operation": unit.operation or None, "paused": row.paused,
             "released": row.released,
-        } | changes)  # fmt: skip
+        } | changes  # fmt: skip
+        return Event.model_construct(**fields)
 
 

@@ -78,6 +78,7 @@ class Event(BaseModel):
     pod: str | None = Field(default=None, description="none: unplaced")
     host: str | None = None
     definition: dict[str, Any] | None = Field(default=None, description="the spec as of `answered`; none: nothing exists")
+    reserves: dict[str, Any] | None = Field(default=None, description="while placed and nothing exists: the spec that the place is kept for")
     ticket: int | None = Field(default=None, description="the unit answered, or the one in hand")
     operation: str | None = Field(default=None, description="the operation of that unit")
     attempts: int = Field(default=0, ge=0, description="lives in which the unit in hand was called without an answer")

@@ -1,0 +1,147 @@
+"""The branches that an instance owns: it follows the claims, begins what it is named for and ends what it is not.
+
+Claims come as republished events, so nothing is known of branches that were claimed before this run began: their
+claims name another run. One that is lost on the way costs a second: the parent sees that the epoch is not held, and
+claims anew.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple, Protocol
+
+from treeward.bus.interface import BusError
+from treeward.runtime import codec
+from treeward.runtime.context import Context
+from treeward.schemas import subjects
+from treeward.schemas.address import ROOT
+from treeward.schemas.events import Event
+from treeward.schemas.presence import Holding
+from treeward.telemetry import names
+
+CLAIMS_MAX = 100_000
+DRAIN_S = 20.0
+SUCCESSION_S = 3.0
+
+
+class Claimed(NamedTuple):
+    """A claim as it was stored."""
+
+    branch: str
+    epoch: int
+    event: Event
+    stored_s: float
+
+
+class Acting(Protocol):
+    """An owner at work on one branch."""
+
+    @property
+    def drained(self) -> bool:
+        """Whether nothing is in hand any more."""
+        ...
+
+    def stop_taking(self) -> None:
+        """Take no further unit."""
+        ...
+
+    async def close(self) -> None:
+        """Stop at once."""
+        ...
+
+
+Begin = Callable[[Claimed, Callable[[str, bool], None]], Awaitable[Acting | None]]
+
+
+class Branches:
+    """What this instance owns of one kind of branch. `begin(claim, gave_up)` starts an owner."""
+
+    def __init__(self, context: Context, kind: str, begin: Begin, changed: Callable[[], None]) -> None:
+        self.context = context
+        self.kind = kind
+        self.held: dict[str, tuple[int, Acting]] = {}
+        self._begin = begin
+        self._changed = changed
+        self._claims: asyncio.Queue[Claimed | str] = asyncio.Queue(CLAIMS_MAX)
+
+    def holdings(self) -> list[Holding]:
+        """For the heartbeat."""
+        return [Holding(branch=branch, epoch=epoch) for branch, (epoch, _) in self.held.items()]
+
+    async def follow(self) -> None:
+        """Hear the claims; before the first heartbeat, so that none that names us is missed."""
+        zone = self.context.settings.zone or "*"
+        subject = subjects.event(zone, f"{self.kind}.{'*' if self.kind == 'pod' else zone}", "claimed")
+        await self.context.bus.subscribe(subject, self._on_claim)
+
+    def _on_claim(self, subject: str, data: bytes, headers: Mapping[str, str] | None) -> None:
+        zone, _, _ = subjects.parse_log(subject)
+        event = codec.event_of(data)
+        if event is None or zone == ROOT:
+            return
+        branch = zone if self.kind == "zone" else f"{zone}.{event.id}"
+        self._claims.put_nowait(Claimed(branch, int((headers or {}).get("Nats-Sequence", "0")), event, self.context.now_s()))
+
+    async def run(self) -> None:
+        """Begin and end owners, one claim after the other, until cancelled."""
+        while True:
+            item = await self._claims.get()
+            if isinstance(item, str):
+                await self._end(item)
+            else:
+                await self._on(item)
+            self._changed()
+
+    async def _on(self, claim: Claimed) -> None:
+        epoch = self.held[claim.branch][0] if claim.branch in self.held else 0
+        if claim.epoch <= epoch:
+            return
+        if epoch:
+            self.context.log.warning("replaced as owner", branch=claim.branch, epoch=epoch, by=claim.event.owner, new_epoch=claim.epoch)
+            await self._end(claim.branch)
+        if claim.event.owner != self.context.instance:
+            return
+
+        def gave_up(reason: str, fenced: bool) -> None:
+            self.context.log.error("owner gives up and waits to be claimed anew", branch=claim.branch, epoch=claim.epoch, reason=reason, fenced=fenced)
+            if self.held.get(claim.branch, (0, None))[0] == claim.epoch:
+                self._claims.put_nowait(claim.branch)
+
+        try:
+            acting = await self._begin(claim, gave_up)
+        except BusError as error:
+            self.context.log.error("cannot begin as owner and waits to be claimed anew", branch=claim.branch, epoch=claim.epoch, reason=str(error))
+            return
+        if acting is not None:
+            self.held[claim.branch] = (claim.epoch, acting)
+            self.context.metrics.gauge(names.OWNER_EPOCH, *self._labels(claim.branch)).set(claim.epoch)
+            self.context.log.info("owner of a branch", branch=claim.branch, epoch=claim.epoch, reason=claim.event.reason)
+
+    async def _end(self, branch: str) -> None:
+        held = self.held.pop(branch, None)
+        if held is not None:
+            self.context.metrics.gauge(names.OWNER_EPOCH, *self._labels(branch)).set(0)
+            await held[1].close()
+
+    def _labels(self, branch: str) -> tuple[str, str]:
+        zone, _, pod = branch.partition(".")
+        return zone, pod or "zone"
+
+    async def hand_over(self, leave: Callable[[], None]) -> None:
+        """Planned end: finish what is in hand, say that we leave, and wait (bounded) until others were claimed for."""
+        for _, acting in self.held.values():
+            acting.stop_taking()
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                while not all(acting.drained for _, acting in self.held.values()):
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            self.context.log.warning("units in hand did not end in time; the next owner finds out what became of them")
+        leave()
+        try:
+            async with asyncio.timeout(SUCCESSION_S):
+                while self.held:
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            self.context.log.warning("nobody took over yet", branches=list(self.held))
+        for branch in list(self.held):
+            await self._end(branch)

@@ -1,0 +1,40 @@
+"""From a running program to the context that its loops get: the connection to NATS, told to readiness and metrics."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from treeward.bus.nats_bus import NatsBus
+from treeward.runtime.context import Context, limits_of
+from treeward.runtime.program import Program
+from treeward.telemetry import names
+
+
+@asynccontextmanager
+async def connected(program: Program) -> AsyncIterator[Context]:
+    """A context with a bus that reconnects without end; readiness follows the connection, liveness does not."""
+    settings = program.settings
+    bus = await NatsBus.connect(list(settings.nats_url), name=program.instance)
+    program.readiness.add("nats", lambda: None if bus.connected else "no connection to NATS")
+    program.metrics.gauge(names.CONNECTED).follow(lambda: float(bus.connected))
+    reconnects = program.metrics.counter(names.RECONNECTS)
+
+    def changed(connected: bool) -> None:
+        if connected:
+            reconnects.inc()
+        program.log.warning("NATS is back" if connected else "NATS is gone")
+
+    bus.on_connection(changed)
+    try:
+        yield Context(
+            bus=bus,
+            clock=program.clock,
+            log=program.log,
+            metrics=program.metrics,
+            tracer=program.tracer,
+            settings=settings,
+            limits=limits_of(settings),
+            instance=program.instance,
+            name=settings.name or program.name,
+        )
+    finally:
+        await bus.close()

@@ -1,0 +1,204 @@
+"""The dispatcher of one zone at work: reads WORK and the log, sends, settles and purges (PROTOCOL table 5).
+
+Start, restart and overlap with another dispatcher are one code path: read, then send. Nothing durable is kept.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from treeward.bus.interface import BusError, NoSuchZoneError, Reader, Start, Stored, Subscription
+from treeward.orchestrator.describe import describe_queues
+from treeward.orchestrator.dispatch_telemetry import DispatchTelemetry
+from treeward.runtime import codec
+from treeward.runtime.context import Context
+from treeward.runtime.last_events import LastEvents
+from treeward.schemas import streams, subjects
+from treeward.schemas.events import Event
+from treeward.supervision import effects
+from treeward.supervision.dispatch import Dispatcher
+from treeward.supervision.effects import Effect
+
+TICK_S = 0.1
+PURGE_S = 1.0
+PURGE_UNITS = 1_000
+IDLE_RESOURCES_MAX = 100_000
+RETRY_S = 0.5
+
+
+class Dispatching:
+    """Dispatches for a zone until closed. `run` returns only by cancellation; on a gap it begins anew by itself."""
+
+    def __init__(self, context: Context, zone: str) -> None:
+        self.context = context
+        self.zone = zone
+        self.telemetry = DispatchTelemetry(context, zone)
+        self.fold = Dispatcher(zone, context.limits)
+        self.caught_up = asyncio.Event()
+        """Set once all that WORK held in the beginning has been read."""
+        self._readers: list[Reader] = []
+        self._again = asyncio.Event()
+        self._fetches = LastEvents(context.bus, zone, self._on_fetched)
+        self._bodies: set[asyncio.Task[None]] = set()
+        self._purged_below = 0
+        self._serving: Subscription | None = None
+
+    async def run(self) -> None:
+        """Dispatch until cancelled; what was sent and not answered is sent again by whoever comes next."""
+        self._serving = await self.context.bus.serve(subjects.owner_api("queued", self.zone, "dispatcher"), self._describe)
+        try:
+            while True:
+                try:
+                    await self._begin()
+                    await self._serve_until_lost()
+                except NoSuchZoneError:
+                    self.context.log.warning("the zone has no streams yet", zone=self.zone)
+                except BusError as error:
+                    self.context.log.warning("dispatcher begins anew", zone=self.zone, reason=str(error))
+                finally:
+                    await self._drop()
+                await asyncio.sleep(RETRY_S)
+        finally:
+            await self._serving.close()
+
+    async def _begin(self) -> None:
+        """Claims first, then follow the log from its end, then WORK from its beginning: only now anything is sent."""
+        bus = self.context.bus
+        self._again.clear()
+        self.caught_up.clear()
+        self.fold = Dispatcher(self.zone, self.context.limits)
+        self.telemetry.follow(self.fold)
+        self._fetches = LastEvents(bus, self.zone, self._on_fetched)
+        state = await bus.state(streams.log(self.zone))
+        if state is None:
+            raise NoSuchZoneError(f"no stream {streams.log(self.zone)}")
+        self.telemetry.work_created_s = await self._work_created_s()
+        await self._read(streams.log(self.zone), subjects.log_of_zone(self.zone), state.last + 1, self._on_log)
+        claims_read = asyncio.Event()
+        claims = await self._read(
+            streams.log(self.zone), subjects.claims_of_zone_and_pods(self.zone), Start.LAST_PER_SUBJECT, self._on_claim, claims_read.set
+        )
+        await claims_read.wait()
+        await claims.close()
+        for pod in list(self.fold.pod_epochs):
+            self.fold.know_pod(pod)
+        self._carry_out()
+        await self._read(
+            streams.work(self.zone), subjects.work_of_zone(self.zone), 1, self._on_work, self.caught_up.set, purged_is_fine=True
+        )
+        self.context.log.info("dispatches", zone=self.zone, log_from=state.last + 1)
+
+    async def _work_created_s(self) -> float:
+        state = await self.context.bus.state(streams.work(self.zone))
+        return state.created_s if state is not None else 0.0
+
+    async def _read(
+        self, stream: str, subject: str, start: int | Start, deliver: Callable[[Stored], None], caught_up: Callable[[], None] | None = None, *, purged_is_fine: bool = False
+    ) -> Reader:
+        reader = await self.context.bus.read(
+            stream, subject, start, deliver, on_lost=self._again.set, on_caught_up=caught_up, purged_is_fine=purged_is_fine
+        )
+        self._readers.append(reader)
+        return reader
+
+    async def _serve_until_lost(self) -> None:
+        purging = asyncio.create_task(self._purge_for_ever(), name=f"purge of {self.zone}")
+        try:
+            while not self._again.is_set():
+                await asyncio.sleep(TICK_S)
+                self.fold.tick(self.context.now_s())
+                self._carry_out()
+                self.fold.forget_idle(IDLE_RESOURCES_MAX)
+            self.context.log.warning("a gap in what is read; begins anew", zone=self.zone)
+        finally:
+            purging.cancel()
+
+    async def _drop(self) -> None:
+        self._fetches.close()
+        for task in self._bodies:
+            task.cancel()
+        for reader in self._readers:
+            await reader.close()
+        self._readers.clear()
+
+    # --- what is read --------------------------------------------------------------------------------------------
+
+    def _on_log(self, stored: Stored) -> None:
+        event = codec.event_of(stored.data)
+        if event is not None:
+            self.telemetry.on_event(stored)
+            self.fold.on_event(stored.position, event, self.context.now_s())
+            self._carry_out(stored)
+
+    def _on_claim(self, stored: Stored) -> None:
+        event = codec.event_of(stored.data)
+        if event is not None:
+            self.fold.on_claim(stored.position, event, self.context.now_s())
+
+    def _on_work(self, stored: Stored) -> None:
+        self.telemetry.read.inc()
+        self.fold.on_work(stored.position, stored.subject, stored.data, codec.trace_of(stored.headers), stored.time_s, self.context.now_s())
+        self._carry_out()
+
+    def _on_fetched(self, key: str, position: int, event: Event | None) -> None:
+        self.fold.on_fetched(key, position, event, self.context.now_s())
+        self._carry_out()
+
+    # --- what is done --------------------------------------------------------------------------------------------
+
+    def _carry_out(self, cause: Stored | None = None) -> None:
+        fold = self.fold
+        while fold.effects:
+            batch, fold.effects = fold.effects, []
+            for effect in batch:
+                self._perform(effect, cause)
+
+    def _perform(self, effect: Effect, cause: Stored | None) -> None:
+        match effect:
+            case effects.Send(partition, key, message):
+                message.trace = self.telemetry.sending(effect)
+                self.context.bus.publish(subjects.mailbox(self.zone, partition, key), codec.message_bytes(message))
+            case effects.Settled():
+                self.telemetry.settled(effect, cause)
+            case effects.Fetch(key, at_least):
+                self._fetches.fetch(key, at_least)
+            case effects.ReadBody(ticket):
+                task = asyncio.get_running_loop().create_task(self._read_body(ticket))
+                self._bodies.add(task)
+                task.add_done_callback(self._bodies.discard)
+            case _:
+                raise AssertionError(f"a dispatcher does not {effect}")
+
+    async def _read_body(self, ticket: int) -> None:
+        fold = self.fold
+        while True:
+            try:
+                stored = await self.context.bus.get(streams.work(self.zone), ticket)
+                break
+            except BusError:
+                await asyncio.sleep(RETRY_S)
+        now_s = self.context.now_s()
+        if stored is None:
+            fold.on_body(ticket, None, "", None, 0.0, now_s)
+        else:
+            fold.on_body(ticket, stored.data, stored.subject, codec.trace_of(stored.headers), stored.time_s, now_s)
+        self._carry_out()
+
+    async def _purge_for_ever(self) -> None:
+        """Forget what is answered, in bulk, and never beyond what the history holds: a mirror may stand still."""
+        bus = self.context.bus
+        while True:
+            await asyncio.sleep(PURGE_S)
+            below = self.fold.low_water()
+            if below <= self._purged_below or (below - self._purged_below < PURGE_UNITS and self.fold.unanswered):
+                continue
+            try:
+                history = await bus.state(streams.work_history(self.zone))
+                below = min(below, history.last + 1 if history is not None else 0)
+                if below > self._purged_below:
+                    await bus.purge(streams.work(self.zone), below=below)
+                    self._purged_below = below
+            except BusError as error:
+                self.context.log.warning("could not purge and tries again", zone=self.zone, reason=str(error))
+
+    async def _describe(self, _subject: str, body: bytes) -> bytes:
+        return describe_queues(self.fold, body, self.caught_up.is_set())

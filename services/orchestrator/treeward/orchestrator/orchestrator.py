@@ -1,0 +1,179 @@
+"""An orchestrator: its share of the zones to dispatch for, and its chance at root.
+
+Zones are dealt to the live orchestrators by rendezvous hashing; when views differ for a moment, a zone has two
+dispatchers or none, and neither hurts. Root's claim is the only contended one: the log lets exactly one win.
+"""
+
+import asyncio
+from importlib.metadata import version
+
+from treeward.bus.interface import BusError, NoSuchZoneError, Reader, Start, Stored
+from treeward.orchestrator.dispatching import Dispatching
+from treeward.orchestrator.root import RootInCharge
+from treeward.runtime import codec
+from treeward.runtime.branches import Claimed
+from treeward.runtime.context import Context
+from treeward.runtime.presence import Presence, listen
+from treeward.schemas import streams, subjects
+from treeward.schemas.address import ROOT
+from treeward.schemas.events import Event, EventType
+from treeward.schemas.presence import Heartbeat, Holding
+from treeward.supervision.children import Children
+from treeward.supervision.election import rendezvous
+from treeward.supervision.events import at
+from treeward.telemetry import names
+
+DEAL_S = 0.2
+PATIENCE = 3
+"""So many suspicions long a root without owner waits for the one that all see as next; then anybody claims it."""
+
+
+class Orchestrator:
+    """One instance of the orchestration tier."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.peers = Children(context.limits, context.now_s(), prefer_local=False)
+        self.presence = Presence(context, "orchestrator", version("treeward"), self._holdings)
+        self.dispatching: dict[str, tuple[Dispatching, asyncio.Task[None]]] = {}
+        self._zones: set[str] = set()
+        self._root: RootInCharge | None = None
+        self._orphaned_since_s: float | None = None
+        self._lost = asyncio.Event()
+        context.metrics.gauge(names.ZONES_DEALT).follow(lambda: len(self.dispatching))
+
+    def _holdings(self) -> list[Holding]:
+        return [Holding(branch=ROOT, epoch=self._root.epoch)] if self._root is not None else []
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Serve until told to stop; then dispatchers just end, and root is left to another."""
+        reader = await self._follow_root()
+        await listen(self.context, "orchestrator", self._on_heartbeat)
+        beating = asyncio.create_task(self.presence.run(), name="presence")
+        try:
+            while not stopping.is_set() and not self._lost.is_set():
+                await self._deal()
+                await self._contend()
+                await asyncio.sleep(DEAL_S)
+        finally:
+            self.presence.leaving = True
+            self.presence.beat()
+            for zone in list(self.dispatching):
+                await self._stop_dispatching(zone)
+            if self._root is not None:
+                root, self._root = self._root, None
+                await root.close()
+            self.presence.beat()
+            beating.cancel()
+            await reader.close()
+
+    async def _follow_root(self) -> Reader:
+        """Which zones there are, and who owns root."""
+        while True:
+            try:
+                known = asyncio.Event()
+                reader = await self.context.bus.read(
+                    streams.log(ROOT), subjects.log_of_zone(ROOT), Start.LAST_PER_SUBJECT, self._on_root_event, on_lost=self._lost.set, on_caught_up=known.set
+                )
+                await known.wait()
+                return reader
+            except NoSuchZoneError:
+                self.context.log.warning("root has no streams yet: run `treeward provision` once")
+            except BusError as error:
+                self.context.log.warning("cannot read the log of root and tries again", reason=str(error))
+            await asyncio.sleep(1.0)
+
+    def _on_root_event(self, stored: Stored) -> None:
+        event = codec.event_of(stored.data)
+        if event is None:
+            return
+        if event.id == ROOT:
+            if event.type is EventType.CLAIMED:
+                self.peers.on_claimed(ROOT, event.owner, stored.position, self.context.now_s())
+        elif event.definition is not None:
+            self._zones.add(event.id)
+        else:
+            self._zones.discard(event.id)
+
+    def _on_heartbeat(self, heartbeat: Heartbeat, now_s: float) -> None:
+        self.peers.on_heartbeat(heartbeat, now_s)
+
+    # --- dispatchers ---------------------------------------------------------------------------------------------
+
+    async def _deal(self) -> None:
+        alive = self.peers.alive(self.context.now_s())
+        for zone in (*self._zones, ROOT):
+            mine = rendezvous(zone, alive) == self.context.instance
+            if mine and zone not in self.dispatching:
+                dispatching = Dispatching(self.context, zone)
+                self.dispatching[zone] = (dispatching, asyncio.create_task(dispatching.run(), name=f"dispatcher of {zone}"))
+            elif not mine and zone in self.dispatching:
+                await self._stop_dispatching(zone)
+        for zone, (_, task) in self.dispatching.items():
+            if task.done():
+                task.result()
+                raise AssertionError(f"the dispatcher of {zone} ended")
+        for zone in [zone for zone in self.dispatching if zone not in self._zones and zone != ROOT]:
+            await self._stop_dispatching(zone)
+
+    async def _stop_dispatching(self, zone: str) -> None:
+        _, task = self.dispatching.pop(zone)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    # --- root ----------------------------------------------------------------------------------------------------
+
+    async def _contend(self) -> None:
+        """Root is claimed by the orchestrators themselves, with the previous claim expected: exactly one wins."""
+        now_s = self.context.now_s()
+        self.peers.on_defined(ROOT, now_s)
+        branch = self.peers.branches[ROOT]
+        if self._root is not None and branch.epoch > self._root.epoch:
+            await self._leave_root("another orchestrator has claimed root")
+        claims = self.peers.decide(now_s)
+        if not claims:
+            self._orphaned_since_s = None
+            return
+        claim = claims[0]
+        if self._orphaned_since_s is None:
+            self._orphaned_since_s = now_s
+        impatient = now_s - self._orphaned_since_s > PATIENCE * self.context.limits.suspicion_s
+        if claim.instance != self.context.instance and not impatient:
+            return
+        event = Event(
+            type=EventType.CLAIMED, zone=ROOT, kind="zone", id=ROOT, life=branch.epoch, at=at(now_s), owner=self.context.instance, reason=claim.reason
+        )
+        draft = codec.draft_of(event, instance=self.context.instance, trace=None)
+        subject = subjects.claim_of_zone(ROOT)
+        try:
+            result = await self.context.bus.append_expecting(streams.log(ROOT), draft, subject=subject, position=branch.epoch)
+        except BusError as error:
+            self.context.log.warning("could not claim root and tries again", reason=str(error))
+            return
+        if not isinstance(result, int):
+            return  # somebody was quicker, or it is in doubt: the log will tell
+        self.peers.on_claimed(ROOT, self.context.instance, result, now_s)
+        self.context.log.warning("owner of root", epoch=result, reason=claim.reason)
+        self.context.metrics.counter(names.TAKEOVERS, ROOT, "root", "claim").inc()
+        if self._root is not None:
+            await self._leave_root("claimed anew")
+        root = RootInCharge(self.context, Claimed(ROOT, result, event, now_s), self._on_root_given_up)
+        try:
+            await root.start()
+        except BusError as error:
+            self.context.log.error("cannot begin as owner of root", reason=str(error))
+            await root.close()
+            return
+        self._root = root
+
+    def _on_root_given_up(self, reason: str, fenced: bool) -> None:
+        self.context.log.error("gives root up", reason=reason, fenced=fenced)
+        root, self._root = self._root, None
+        if root is not None:
+            self._closing = asyncio.create_task(root.close())
+
+    async def _leave_root(self, reason: str) -> None:
+        self.context.log.warning("replaced as owner of root", reason=reason)
+        root, self._root = self._root, None
+        if root is not None:
+            await root.close()

@@ -1,0 +1,164 @@
+"""Root, owned in one epoch: zones are its children; it makes their streams and claims them for zone supervisors."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+from treeward.bus.interface import BusError, Reader, Refused, Start, Stored, Subscription
+from treeward.runtime import codec
+from treeward.runtime.branches import Claimed
+from treeward.runtime.context import Context
+from treeward.runtime.owner_loop import OwnerLoop
+from treeward.runtime.presence import listen
+from treeward.schemas import streams, subjects
+from treeward.schemas.address import ROOT, ZONE_PARTITION
+from treeward.schemas.events import Event, EventType
+from treeward.supervision import effects
+from treeward.supervision.children import Children
+from treeward.supervision.effects import Effect
+from treeward.supervision.events import at
+from treeward.supervision.root_owner import RootOwner
+from treeward.telemetry import names
+
+DECIDE_S = 0.1
+
+
+class RootInCharge:
+    """Root while this instance owns it."""
+
+    def __init__(self, context: Context, claim: Claimed, gave_up: Callable[[str, bool], None]) -> None:
+        self.context = context
+        self.epoch = claim.epoch
+        self.owner = RootOwner(ROOT, claim.epoch, context.limits)
+        self.children = Children(context.limits, context.now_s())
+        self._gave_up = gave_up
+        self._zones: dict[str, Event] = {}
+        self._claiming: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._readers: list[Reader] = []
+        self._subscriptions: list[Subscription] = []
+        self._loop = OwnerLoop(
+            context,
+            self.owner,
+            zone=ROOT,
+            partition=ZONE_PARTITION,
+            claim_subject=subjects.claim_of_zone(ROOT),
+            claimed_s=claim.stored_s,
+            gave_up=gave_up,
+            perform=self._perform,
+        )
+
+    async def start(self) -> None:
+        """Learn the zones, then take units and supervise."""
+        self.owner.fold_complete = True
+        known = asyncio.Event()
+        reader = await self.context.bus.read(
+            streams.log(ROOT), subjects.log_of_zone(ROOT), Start.LAST_PER_SUBJECT, self._on_event, on_lost=self._on_lost, on_caught_up=known.set
+        )
+        self._readers.append(reader)
+        self._subscriptions.append(await listen(self.context, "zone-supervisor", self.children.on_heartbeat))
+        await known.wait()
+        await self._loop.start()
+        self._spawn(self._supervise())
+
+    def _on_lost(self) -> None:
+        self._gave_up("the log of root no longer has what comes next", False)
+
+    def _on_event(self, stored: Stored) -> None:
+        event = codec.event_of(stored.data)
+        if event is None or event.id == ROOT:
+            return
+        before = self._zones.get(event.id)
+        self._zones[event.id] = event
+        if event.definition is None:
+            self.children.on_removed(event.id)
+        elif before is None or before.definition is None:
+            self._spawn(self._learn_claim(event.id))
+
+    async def _learn_claim(self, zone: str) -> None:
+        """Who owns a zone is said in its own log."""
+        while True:
+            try:
+                last = await self.context.bus.last(streams.log(zone), subjects.claim_of_zone(zone))
+                break
+            except BusError as error:
+                self.context.log.warning("cannot read who owns a zone and tries again", zone=zone, reason=str(error))
+                await asyncio.sleep(0.5)
+        event = codec.event_of(last.data) if last is not None else None
+        now_s = self.context.now_s()
+        if last is not None and event is not None:
+            self.children.on_claimed(zone, event.owner, last.position, now_s)
+        else:
+            self.children.on_defined(zone, now_s)
+
+    async def _supervise(self) -> None:
+        suspected = 0
+        while not self._loop.closed:
+            await asyncio.sleep(DECIDE_S)
+            for claim in self.children.decide(self.context.now_s()):
+                if claim.branch not in self._claiming:
+                    self._claiming.add(claim.branch)
+                    self._spawn(self._claim(claim))
+            if self.children.suspected_itself > suspected:
+                suspected = self.children.suspected_itself
+                self.context.log.warning("was away, and suspects itself before its children", zone=ROOT)
+
+    async def _claim(self, claim: effects.ClaimBranch) -> None:
+        """Claim a zone in its own log, with the previous claim's position expected: a stale root changes nothing twice."""
+        zone = claim.branch
+        branch = self.children.branches[zone]
+        definition = self._zones[zone].definition if zone in self._zones else None
+        event = Event(
+            type=EventType.CLAIMED, zone=zone, kind="zone", id=zone, life=branch.epoch, at=at(self.context.now_s()), definition=definition,
+            owner=claim.instance, reason=claim.reason,
+        )  # fmt: skip
+        subject = subjects.claim_of_zone(zone)
+        try:
+            draft = codec.draft_of(event, instance=self.context.instance, trace=None)
+            result = await self.context.bus.append_expecting(streams.log(zone), draft, subject=subject, position=branch.epoch)
+            if isinstance(result, int):
+                self.children.on_claimed(zone, claim.instance, result, self.context.now_s())
+                self.context.log.warning("claims a zone", branch=zone, instance=claim.instance, epoch=result, reason=claim.reason)
+                self.context.metrics.counter(names.TAKEOVERS, zone, "zone", "claim").inc()
+            else:
+                if isinstance(result, Refused):
+                    self.context.log.warning("somebody else has claimed a zone", zone=zone, reason=result.description)
+                await self._learn_claim(zone)
+        except BusError as error:
+            self.context.log.warning("could not claim a zone and tries again", zone=zone, reason=str(error))
+        finally:
+            self._claiming.discard(zone)
+
+    def _perform(self, effect: Effect) -> None:
+        assert isinstance(effect, effects.Provision), f"root does not {effect}"
+        self._spawn(self._provision(effect.zone))
+
+    async def _provision(self, zone: str) -> None:
+        problem = None
+        try:
+            await self.context.bus.provision(zone, self.context.settings.retention())
+        except BusError as error:
+            problem = str(error)
+        self.owner.on_provisioned(zone, problem, self.context.now_s())
+        self._loop.carry_out()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @property
+    def drained(self) -> bool:
+        """Whether no append is on its way."""
+        return self.owner.drained
+
+    def stop_taking(self) -> None:
+        """Take no further unit."""
+        self.owner.stop_taking()
+
+    async def close(self) -> None:
+        """Stop at once."""
+        await self._loop.close()
+        for task in self._tasks:
+            task.cancel()
+        for closing in (*self._readers, *self._subscriptions):
+            await closing.close()

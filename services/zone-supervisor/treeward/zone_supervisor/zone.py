@@ -1,0 +1,169 @@
+"""One zone, owned in one epoch: the fold of unplaced addresses, and the supervision of its pods.
+
+In order: the pods' claims and definitions (few, and all that adoption needs), then the mailbox, then the fold of who
+is where, which only allocation waits for. Healthy pods are adopted: their owners never notice.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+
+from treeward.bus.interface import Reader, Start, Stored, Subscription
+from treeward.runtime import codec
+from treeward.runtime.branches import Claimed
+from treeward.runtime.context import Context
+from treeward.runtime.owner_loop import OwnerLoop
+from treeward.runtime.presence import listen
+from treeward.schemas import streams, subjects
+from treeward.schemas.address import ZONE_PARTITION
+from treeward.schemas.events import EventType
+from treeward.schemas.presence import Heartbeat
+from treeward.supervision.children import Children
+from treeward.supervision.zone_owner import ZoneOwner
+from treeward.telemetry import names
+from treeward.telemetry.traces import Kind
+
+DECIDE_S = 0.1
+
+
+class ZoneInCharge:
+    """A zone while this instance owns it."""
+
+    def __init__(self, context: Context, claim: Claimed, gave_up: Callable[[str, bool], None]) -> None:
+        self.zone = claim.branch
+        self.context = context
+        self.owner = ZoneOwner(self.zone, claim.epoch, context.limits)
+        self.children = Children(context.limits, context.now_s(), prefer_local=context.settings.claim_policy == "local")
+        self._gave_up = gave_up
+        self._loop = OwnerLoop(
+            context,
+            self.owner,
+            zone=self.zone,
+            partition=ZONE_PARTITION,
+            claim_subject=subjects.claim_of_zone(self.zone),
+            claimed_s=claim.stored_s,
+            gave_up=gave_up,
+        )
+        self._readers: list[Reader] = []
+        self._subscriptions: list[Subscription] = []
+        self._deciding: asyncio.Task[None] | None = None
+        self._folded_up_to = 0
+        self._closed = False
+
+    async def start(self) -> None:
+        """Learn the pods, then take units; the fold of who is where goes on in the background."""
+        pods_known = asyncio.Event()
+        pods = subjects.log_of_resource(self.zone, "pod.*")
+        await self._read(streams.log(self.zone), pods, Start.LAST_PER_SUBJECT, self._on_pod_event, pods_known.set)
+        self._subscriptions.append(await listen(self.context, "pod-agent", self._on_heartbeat))
+        await pods_known.wait()
+        await self._loop.start()
+        self._subscriptions.append(await self.context.bus.serve(subjects.owner_api("explain", self.zone, ZONE_PARTITION), self._explain))
+        self._deciding = asyncio.create_task(self._supervise(), name=f"supervision of {self.zone}")
+        bucket_read = asyncio.Event()
+        await self._read(streams.state(self.zone), streams.state_subject(self.zone, "*.*"), 1, self._on_entry, bucket_read.set)
+        self._folding = asyncio.create_task(self._fold_log(bucket_read), name=f"fold of {self.zone}")
+        metrics = self.context.metrics
+        metrics.gauge(names.ROWS, self.zone, ZONE_PARTITION).follow(lambda: len(self.owner.rows))
+
+    async def _fold_log(self, bucket_read: asyncio.Event) -> None:
+        """From where the bucket ends, the log: an entry replaced while we read has a higher position there (H10)."""
+        await bucket_read.wait()
+        await self._read(streams.log(self.zone), subjects.log_of_zone(self.zone), self._folded_up_to + 1, self._on_log, self._on_folded)
+
+    async def _read(self, stream: str, subject: str, start: int | Start, deliver: Callable[[Stored], None], caught_up: Callable[[], None]) -> None:
+        reader = await self.context.bus.read(stream, subject, start, deliver, on_lost=self._on_lost, on_caught_up=caught_up)
+        if self._closed:
+            await reader.close()
+        else:
+            self._readers.append(reader)
+
+    def _on_lost(self) -> None:
+        if not self._closed:
+            self._gave_up("the log no longer has what comes next", False)
+
+    # --- what is read --------------------------------------------------------------------------------------------
+
+    def _on_pod_event(self, stored: Stored) -> None:
+        event = codec.event_of(stored.data)
+        if event is None:
+            return
+        now_s = self.context.now_s()
+        branch = f"{self.zone}.{event.id}"
+        self.owner.on_event(stored.position, event, now_s)
+        if self.owner.pod_is_defined(event.id):
+            self.children.on_defined(branch, now_s)
+        else:
+            self.children.on_removed(branch)
+        if event.type is EventType.CLAIMED:
+            self.children.on_claimed(branch, event.owner, stored.position, now_s)
+
+    def _on_entry(self, stored: Stored) -> None:
+        event = codec.event_of(stored.data)
+        self._folded_up_to = max(self._folded_up_to, codec.log_position_of(stored))
+        if event is not None and event.kind != "pod":
+            self.owner.on_event(codec.log_position_of(stored), event, self.context.now_s())
+
+    def _on_log(self, stored: Stored) -> None:
+        event = codec.event_of(stored.data)
+        if event is not None and event.kind != "pod":
+            self.owner.on_event(stored.position, event, self.context.now_s())
+            self._loop.carry_out()
+
+    def _on_folded(self) -> None:
+        self.owner.on_fold_complete(self.context.now_s())
+        self._loop.carry_out()
+        self.context.log.info("knows who is where", zone=self.zone, hosts=len(self.owner.places.hosts), placed=len(self.owner.places.placed))
+
+    def _on_heartbeat(self, heartbeat: Heartbeat, now_s: float) -> None:
+        if heartbeat.zone in (None, self.zone):
+            self.children.on_heartbeat(heartbeat, now_s)
+
+    # --- who owns the pods ---------------------------------------------------------------------------------------
+
+    async def _supervise(self) -> None:
+        suspected = 0
+        while not self._loop.closed:
+            await asyncio.sleep(DECIDE_S)
+            now_s = self.context.now_s()
+            claims = self.children.decide(now_s)
+            if self.children.suspected_itself > suspected:
+                suspected = self.children.suspected_itself
+                self.context.log.warning("was away, and suspects itself before its children", zone=self.zone)
+            for claim in claims:
+                pod = claim.branch.partition(".")[2]
+                if pod not in self.owner.claims_on_their_way and self.owner.pod_is_defined(pod):
+                    self.owner.claim_pod(pod, claim.instance, claim.reason, now_s)
+                    self._tell(claim.branch, claim.instance, claim.reason, now_s)
+            self._loop.carry_out()
+
+    def _tell(self, branch: str, instance: str, reason: str, now_s: float) -> None:
+        self.context.log.warning("claims a pod", branch=branch, instance=instance, reason=reason)
+        self.context.metrics.counter(names.TAKEOVERS, self.zone, "pod", "claim").inc()
+        attributes: dict[str, str | bool | int | float] = {names.ZONE: self.zone, names.POD: branch.partition(".")[2], names.REASON: reason}
+        self.context.tracer.span(names.TAKEOVER, None, now_s, now_s, Kind.INTERNAL, attributes, always=True)
+
+    async def _explain(self, _subject: str, body: bytes) -> bytes:
+        return json.dumps(self.owner.describe(body.decode(), self.context.now_s())).encode()
+
+    # --- the end -------------------------------------------------------------------------------------------------
+
+    @property
+    def drained(self) -> bool:
+        """Whether no append is on its way."""
+        return self.owner.drained
+
+    def stop_taking(self) -> None:
+        """Take no further unit."""
+        self.owner.stop_taking()
+
+    async def close(self) -> None:
+        """Stop at once."""
+        self._closed = True
+        await self._loop.close()
+        for task in (self._deciding, getattr(self, "_folding", None)):
+            if task is not None:
+                task.cancel()
+        for closing in (*self._readers, *self._subscriptions):
+            await closing.close()
+        self.context.metrics.forget(names.ROWS, self.zone, ZONE_PARTITION)
