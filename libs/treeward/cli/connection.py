@@ -1,0 +1,96 @@
+"""The one place where a command connects to the bus, and where the bus's errors become sentences and exit codes."""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+import typer
+import uvloop
+
+from treeward.bus.connection import Credentials
+from treeward.bus.interface import (
+    BusError,
+    BusUnavailableError,
+    NoSuchZoneError,
+    StreamDiffersError,
+    SubmitRefusedError,
+)  # fmt: skip
+from treeward.bus.nats_bus import NatsBus
+from treeward.cli.output import INTERRUPTED, NO, UNAVAILABLE, CommandError, fail
+from treeward.runtime.settings import Settings
+from treeward.runtime.settings_file import BadSettingsError
+
+CONNECT_S = 5.0
+
+
+def run(command: Coroutine[Any, Any, int]) -> None:
+    """Run a command to its exit code; expected errors end it with one sentence, without a traceback."""
+    logging.getLogger("treeward").setLevel(logging.CRITICAL)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            code = runner.run(command)
+    except CommandError as error:
+        fail(error)
+    except BusError as error:
+        fail(sentence_of(error))
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    raise typer.Exit(code)
+
+
+def sentence_of(error: BusError) -> CommandError:
+    """What a person should know of an error of the bus."""
+    match error:
+        case NoSuchZoneError():
+            text = f"{error}; define it with `treeward apply` (root's own streams with `treeward provision`)"
+            return CommandError(text, NO)
+        case BusUnavailableError():
+            return CommandError(f"{error}; is NATS running there? Choose another with --server", UNAVAILABLE)
+        case SubmitRefusedError():
+            return CommandError(f"{error}; nothing was stored", NO)
+        case StreamDiffersError():
+            return CommandError(f"{error}; nothing was changed", NO)
+        case _:
+            return CommandError(str(error), UNAVAILABLE)
+
+
+@contextlib.asynccontextmanager
+async def connected(server: str | None) -> AsyncIterator[NatsBus]:
+    """A bus on `server`, else on what the settings name; raises CommandError with UNAVAILABLE after 5 s."""
+    try:
+        settings = Settings.load()
+    except BadSettingsError as error:
+        raise CommandError(str(error)) from None
+    servers = [part.strip() for part in server.split(",")] if server else list(settings.nats_url)
+    try:
+        bus = await NatsBus.connect(servers, name="treeward", credentials=credentials_of(settings), timeout_s=CONNECT_S)
+    except BusUnavailableError:
+        where = ", ".join(servers)
+        text = f"no NATS server answers at {where}; start one (`treeward up`) or choose another with --server"
+        raise CommandError(text, UNAVAILABLE) from None
+    except (OSError, ValueError) as error:
+        raise CommandError(f"cannot connect to {', '.join(servers)}: {error}") from None
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
+def credentials_of(settings: Settings) -> Credentials:
+    """How to log in, as the settings say; raises CommandError if a file of them cannot be used."""
+    tls = None
+    if settings.nats_tls_ca_file or settings.nats_tls_certificate_file:
+        try:
+            tls = ssl.create_default_context(cafile=settings.nats_tls_ca_file)
+            if settings.nats_tls_certificate_file is not None:
+                tls.load_cert_chain(settings.nats_tls_certificate_file, settings.nats_tls_key_file)
+        except (OSError, ssl.SSLError) as error:
+            raise CommandError(f"the TLS files of TREEWARD_NATS_TLS_... cannot be used: {error}") from None
+    return Credentials(
+        credentials_file=str(settings.nats_credentials_file) if settings.nats_credentials_file else None,
+        nkey_seed_file=str(settings.nats_nkey_file) if settings.nats_nkey_file else None,
+        tls=tls,
+    )
