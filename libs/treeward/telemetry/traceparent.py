@@ -1,6 +1,7 @@
 """W3C trace context as text: read strictly, written, and derived from a unit's identity."""
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ class Context(NamedTuple):
         return f"00-{self.trace_id:032x}-{self.span_id:016x}-{'01' if self.sampled else '00'}"
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str | None) -> Context | None:
     """Read a `traceparent`; None if there is none or it breaks the specification in any way, as that asks for."""
     if not text:

@@ -8,36 +8,60 @@ its own behind a bounded queue: when it is slow or away, spans are lost and coun
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from random import Random
 from threading import Thread
+from typing import Any, cast
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, ParentBased, Sampler
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import SpanKind
 
 from treeward.telemetry import names, traceparent
 from treeward.telemetry.metrics import Counter
+from treeward.telemetry.rows import Attributes, Row, encode_request, encode_resource
 from treeward.telemetry.traceparent import Context
 
 Kind = SpanKind
-Attributes = Mapping[str, str | bool | int | float]
 
 LINKS_MAX = 128
 QUEUE_SPANS_MAX = 16_384
 BATCH_SPANS_MAX = 1024
-DELAY_MS = 1000.0
+DELAY_MS = 1000
 """A short delay, so that a waterfall is to be seen when one looks; the SDK's own default is 5 s."""
 CLOSE_S = 3.0
+SCOPE = "treeward"
 
-_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
-_UNSET = Status(StatusCode.UNSET)
-_SCOPE = InstrumentationScope("treeward")
+
+class RowExporter(OTLPSpanExporter):
+    """The SDK's exporter (addresses, headers, TLS, retries by the standard variables) with our encoding of rows."""
+
+    def __init__(self, resource: Resource) -> None:
+        super().__init__()
+        self.taken = 0
+        """Spans taken from the queue so far; so the tracer knows how full that is."""
+        self._closed = False
+        attributes = resource.attributes.items()
+        self._encoded_resource = encode_resource(
+            {key: value if isinstance(value, str | bool | int | float) else str(value) for key, value in attributes}
+        )
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send rows; called by the processor's thread."""
+        self.taken += len(spans)
+        body = encode_request(cast("Sequence[Row]", spans), self._encoded_resource, SCOPE)
+        sent: Any = self._client.export(body)  # private, and the only one: a test fails when it goes
+        return SpanExportResult.SUCCESS if sent.success else SpanExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        """End a retry that waits; harmless when repeated."""
+        if not self._closed:
+            self._closed = True
+            super().shutdown()  # type: ignore[no-untyped-call]
 
 
 class Tracer:
@@ -45,30 +69,27 @@ class Tracer:
 
     def __init__(
         self,
-        exporter: SpanExporter | None,
+        exporter: RowExporter | None,
         *,
-        resource: Resource | None = None,
         sampler: Sampler | None = None,
         random: Random | None = None,
         dropped: Counter | None = None,
     ) -> None:
         self.enabled = exporter is not None
-        self._resource = resource or Resource.create({})
         self._sampler = sampler or ALWAYS_OFF
         self._inherits = isinstance(self._sampler, ParentBased)
         self._random = random or Random()
         self._dropped = dropped or Counter()
         self._queue_max = _number("OTEL_BSP_MAX_QUEUE_SIZE", QUEUE_SPANS_MAX)
         self._reported = 0
-        self._sink: _CountingExporter | None = None
+        self._exporter = exporter
         self._processor: BatchSpanProcessor | None = None
         if exporter is not None:
-            self._sink = _CountingExporter(exporter)
             self._processor = BatchSpanProcessor(
-                self._sink,
+                exporter,
                 max_queue_size=self._queue_max,
                 max_export_batch_size=min(self._queue_max, _number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", BATCH_SPANS_MAX)),
-                schedule_delay_millis=_number("OTEL_BSP_SCHEDULE_DELAY", int(DELAY_MS)),
+                schedule_delay_millis=_number("OTEL_BSP_SCHEDULE_DELAY", DELAY_MS),
             )
 
     def span(
@@ -122,14 +143,14 @@ class Tracer:
 
     def close(self, timeout_s: float = CLOSE_S) -> None:
         """Send what waits, for at most `timeout_s`; the rest is lost. Blocks: call it when the event loop is done."""
-        if self._processor is None or self._sink is None:
+        if self._processor is None or self._exporter is None:
             return
         processor, self._processor, self.enabled = self._processor, None, False
         flush = Thread(target=processor.shutdown, name="spans-flush", daemon=True)
         flush.start()
         flush.join(timeout_s)
         if flush.is_alive():
-            self._sink.shutdown()  # ends a retry that waits; both threads are daemons and die with the process
+            self._exporter.shutdown()  # ends a retry that waits; both threads are daemons and die with the process
 
     def _below(self, above: Context | None) -> Context:
         trace_id = above.trace_id if above is not None else self._random.getrandbits(128) or 1
@@ -152,8 +173,8 @@ class Tracer:
         links: Sequence[str],
         error: str | None,
     ) -> None:
-        assert self._processor is not None and self._sink is not None
-        if self._reported - self._sink.taken >= self._queue_max:
+        assert self._processor is not None and self._exporter is not None
+        if self._reported - self._exporter.taken >= self._queue_max:
             self._dropped.inc()  # here, since the processor would drop the oldest, log each, and tell nobody how many
             return
         self._reported += 1
@@ -161,39 +182,11 @@ class Tracer:
             attributes = {**(attributes or {}), names.LINKS_DROPPED: len(links) - LINKS_MAX}
         contexts = [context for context in map(traceparent.parse, links[:LINKS_MAX]) if context is not None]
         start_ns = int(start_s * 1e9)
-        self._processor.on_end(
-            ReadableSpan(
-                name,
-                context=_sdk(own),
-                parent=None if above is None else _sdk(above),
-                resource=self._resource,
-                attributes=attributes or {},
-                links=[Link(_sdk(context)) for context in contexts],
-                kind=kind,
-                status=_UNSET if error is None else Status(StatusCode.ERROR, error),
-                start_time=start_ns,
-                end_time=max(start_ns, int(end_s * 1e9)),  # clocks may be set back; a span that ends first is refused
-                instrumentation_scope=_SCOPE,
-            )
-        )
-
-
-class _CountingExporter(SpanExporter):
-    """Counts what the processor has taken from its queue, so that the tracer knows how full it is."""
-
-    def __init__(self, exporter: SpanExporter) -> None:
-        self._exporter = exporter
-        self.taken = 0
-        self._closed = False
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        self.taken += len(spans)
-        return self._exporter.export(spans)
-
-    def shutdown(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self._exporter.shutdown()
+        end_ns = max(
+            start_ns, int(end_s * 1e9)
+        )  # a clock may be set back; a span that ends before it starts is refused
+        row = Row(name, own, above, kind, start_ns, end_ns, attributes or {}, contexts, error)
+        self._processor.on_end(cast("ReadableSpan", row))
 
 
 def tracer_from_environment(
@@ -225,11 +218,7 @@ def tracer_from_environment(
         }
     )
     sampler = TracerProvider(resource=resource, shutdown_on_exit=False).sampler  # reads OTEL_TRACES_SAMPLER and _ARG
-    return Tracer(OTLPSpanExporter(), resource=resource, sampler=sampler, random=random, dropped=dropped)
-
-
-def _sdk(context: Context) -> SpanContext:
-    return SpanContext(context.trace_id, context.span_id, is_remote=False, trace_flags=_SAMPLED)
+    return Tracer(RowExporter(resource), sampler=sampler, random=random, dropped=dropped)
 
 
 def _number(variable: str, default: int) -> int:
