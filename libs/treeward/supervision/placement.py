@@ -85,6 +85,8 @@ class Places:
     """Used on hosts whose definition has not been read yet."""
     spread: dict[tuple[str, str], int] = field(default_factory=dict)
     """(group, pod or host) -> members there."""
+    pod_capacity: dict[str, Demand] = field(default_factory=dict)
+    pod_used: dict[str, Demand] = field(default_factory=dict)
 
     def put(self, key: str, place: Placed) -> None:
         """The resource is now here and takes that much, whatever was known of it."""
@@ -107,6 +109,7 @@ class Places:
             host.used = host.used.plus(delta)
         else:
             self.early[place.host] = self.early.get(place.host, NOTHING).plus(delta)
+        self.pod_used[place.pod] = self.pod_used.get(place.pod, NOTHING).plus(delta)
         if place.spread is not None:
             for domain in (f"pod/{place.pod}", f"host/{place.host}"):
                 at = (place.spread, domain)
@@ -121,13 +124,25 @@ class Places:
         before = self.hosts.get(name)
         used = before.used if before is not None else self.early.pop(name, NOTHING)
         closed = before.closed if before is not None else False
+        if before is not None:
+            self.pod_capacity[before.pod] = self.pod_capacity[before.pod].minus(before.capacity)
+        self.pod_capacity[pod] = self.pod_capacity.get(pod, NOTHING).plus(demand_of("host", definition))
         self.hosts[name] = Host(name, pod, demand_of("host", definition), dict(definition.get("labels", {})), used, closed)
 
     def remove_host(self, name: str) -> None:
         """The host is gone; what is still said to be on it is kept in mind."""
         host = self.hosts.pop(name, None)
+        if host is not None:
+            self.pod_capacity[host.pod] = self.pod_capacity[host.pod].minus(host.capacity)
         if host is not None and host.used != NOTHING:
             self.early[name] = host.used
+
+
+    def load(self, pod: str) -> int:
+        """How full a pod is, in 64ths of what is scarcest in it: coarse, so that it does not hop for every small one."""
+        used = self.pod_used.get(pod, NOTHING)
+        capacity = self.pod_capacity.get(pod, NOTHING)
+        return max((64 * taken // offered for taken, offered in zip(used, capacity, strict=True) if offered), default=0)
 
 
 def decide_placement(
@@ -142,12 +157,14 @@ def decide_placement(
 ) -> Host | None:
     """The host for a new resource: fits, has the labels, and keeps a spread group apart (pods first, then hosts).
 
-    Among those the fullest that still fits (best fit by CPU, then memory), so that large requests find room later;
-    a resource that wants no GPU leaves hosts with GPUs for those that do. `named`: only that host; `avoid`: not
+    Without a group the emptiest pod is taken, so that no failure domain carries all, and in it the fullest host that
+    still fits (best fit by CPU, then memory), so that large requests find room later; a resource that wants no GPU
+    leaves hosts with GPUs for those that do. `named`: only that host; `avoid`: not
     that one (a move); `pods`: only in these. None: nothing fits now.
     """
     allowed = None if pods is None else set(pods)
-    best: tuple[tuple[int, int, bool, int, int, str], Host] | None = None
+    loads = {pod: places.load(pod) for pod in places.pod_capacity}
+    best: tuple[tuple[int, int, bool, int, int, int, str], Host] | None = None
     for host in places.hosts.values():
         free = host.free
         if host.closed or not demand.fits(free) or host.name == avoid or (named is not None and host.name != named):
@@ -160,7 +177,7 @@ def decide_placement(
         if spread is not None:
             apart = (places.spread.get((spread, f"pod/{host.pod}"), 0), places.spread.get((spread, f"host/{host.name}"), 0))
         wasted_gpu = host.capacity.gpu_milli > 0 and demand.gpu_milli == 0
-        rank = (*apart, wasted_gpu, free.cpu_milli - demand.cpu_milli, free.memory_mib - demand.memory_mib, host.name)
+        rank = (*apart, wasted_gpu, loads[host.pod], free.cpu_milli - demand.cpu_milli, free.memory_mib - demand.memory_mib, host.name)
         if best is None or rank < best[0]:
             best = (rank, host)
     return best[1] if best is not None else None
