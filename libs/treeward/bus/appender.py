@@ -94,9 +94,7 @@ class _Shipment:
 class GuardedAppender:
     """Appends to one stream under one guard; made by `NatsBus.appender`."""
 
-    def __init__(
-        self, connection: Connection, requests: Requests, streams: Streams, stream: str, guard: Guard
-    ) -> None:
+    def __init__(self, connection: Connection, requests: Requests, streams: Streams, stream: str, guard: Guard) -> None:
         self._connection = connection
         self._requests = requests
         self._streams = streams

@@ -97,7 +97,8 @@ class StreamReader:
             self._opening = {"deliver_policy": "last_per_subject"}
         elif isinstance(start, Since):
             self._never_lost = True
-            at = datetime.fromtimestamp(start.time_s, UTC).isoformat()
+            # A float of seconds is coarser than the server's clock: rather a message too many than one too few.
+            at = datetime.fromtimestamp(start.time_s - 1e-6, UTC).isoformat()
             self._opening = {"deliver_policy": "by_start_time", "opt_start_time": at}
         else:
             assert isinstance(start, int)
@@ -293,5 +294,3 @@ class StreamReader:
 def _is_end(description: str) -> bool:
     """Whether a 409 says that the consumer is gone, not only this pull."""
     return any(word in description for word in ("Consumer Deleted", "Leadership Change", "Server Shutdown"))
-
-

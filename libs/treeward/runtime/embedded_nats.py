@@ -6,6 +6,7 @@ in here imitates NATS. Server and files belong to whoever started it: `stop` end
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import socket
@@ -133,8 +134,10 @@ class EmbeddedNats:
             self._process = None
 
     def pause(self) -> None:
-        """Freeze the server (SIGSTOP): connections stay open and nobody answers."""
+        """Freeze the server (SIGSTOP): connections stay open and nobody answers. Returns when it has stopped."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def resume(self) -> None:
         """Let a frozen server go on (SIGCONT)."""

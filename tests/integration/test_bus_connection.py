@@ -1,0 +1,191 @@
+"""One connection that comes back by itself, and core messages over it."""
+
+import asyncio
+import inspect
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import pytest
+from nats.aio.client import Client
+from nats.aio.transport import TcpTransport
+from tests.support.proxy import Proxy
+from tests.support.until import until
+
+from treeward.bus.connection import Credentials
+from treeward.bus.interface import BusUnavailableError
+from treeward.bus.nats_bus import NatsBus
+from treeward.runtime.embedded_nats import EmbeddedNats
+
+PERMISSIONS = """
+authorization { users = [
+  { user: "admin", password: "a" }
+  { user: "guest", password: "g", permissions: { publish: ["tw.free", "_INBOX.>"], subscribe: ["_INBOX.guest.>"] } }
+] }
+"""
+
+
+async def test_core_messages_and_requests(bus: NatsBus) -> None:
+    heard: list[tuple[str, bytes, Mapping[str, str] | None]] = []
+    subscription = await bus.subscribe("tw.presence.*.*", lambda *message: heard.append(message))
+    bus.publish("tw.presence.pod-agent.a", b"1", {"k": "v"})
+    bus.publish("tw.presence.pod-agent.b", b"2")
+    await until(lambda: len(heard) == 2)
+    assert heard == [("tw.presence.pod-agent.a", b"1", {"k": "v"}), ("tw.presence.pod-agent.b", b"2", None)]
+    await subscription.close()
+
+    async def answer(subject: str, data: bytes) -> bytes:
+        bus.publish("tw.presence.pod-agent.a", b"nobody listens")
+        return subject.encode() + b" " + data
+
+    serving = await bus.serve("tw.api.get.*", answer)
+    assert await bus.request("tw.api.get.zone-a", b"?", timeout_s=5) == b"tw.api.get.zone-a ?"
+    await serving.close()
+    assert await bus.request("tw.api.get.zone-a", b"?", timeout_s=60) is None
+    assert len(heard) == 2
+
+
+async def test_nobody_waits_for_an_answer_that_cannot_come(bus: NatsBus, nats_server: EmbeddedNats) -> None:
+    await bus.serve("tw.api.get.*", lambda _subject, _data: asyncio.Future())
+    asking = [asyncio.create_task(bus.request("tw.api.get.zone-a", b"?", timeout_s=600)) for _ in range(100)]
+    await until(lambda: len(bus.requests._open) == 100)
+    nats_server.kill()
+    assert await asyncio.gather(*asking) == [None] * 100
+    assert await bus.request("tw.api.get.zone-a", b"?", timeout_s=600) is None
+    assert not bus.requests._open
+
+
+async def test_subscriptions_survive_a_restart_also_those_made_while_the_server_was_away(
+    bus: NatsBus, nats_server: EmbeddedNats
+) -> None:
+    heard: list[str] = []
+    states: list[bool] = []
+    bus.on_connection(states.append)
+    await bus.subscribe("tw.before", lambda subject, _data, _headers: heard.append(subject))
+    nats_server.kill()
+    await until(lambda: not bus.connected)
+    await bus.subscribe("tw.meanwhile", lambda subject, _data, _headers: heard.append(subject))
+    bus.publish("tw.before", b"dropped, not sent later")
+    await asyncio.to_thread(nats_server.start)
+    await until(lambda: bus.connected)
+    bus.publish("tw.before", b"")
+    bus.publish("tw.meanwhile", b"")
+    await until(lambda: len(heard) == 2)
+    assert heard == ["tw.before", "tw.meanwhile"]
+    assert states == [False, True]
+
+
+async def test_a_half_open_link_with_unsent_writes_is_left(
+    bus: NatsBus, far_bus: NatsBus, nats_server: EmbeddedNats
+) -> None:
+    """The server is frozen and its receive window full: closing the link would wait for writes that never drain."""
+    nats_server.pause()
+    for _ in range(200):
+        bus.publish("tw.ballast", b"x" * 100_000)
+    await until(lambda: bus.connection.counts["cut"])
+    nats_server.resume()
+    await until(lambda: bus.connected)
+    await until(lambda: far_bus.connected)
+    assert await bus.state("WORK_zone-a") is not None
+
+
+async def test_a_link_that_answers_nothing_at_all_is_left_and_tried_again(far_bus: NatsBus, proxy: Proxy) -> None:
+    proxy.lose_to_client = True
+    await until(lambda: not far_bus.connected)
+    proxy.heal()
+    await until(lambda: far_bus.connected)
+
+
+@pytest.mark.parametrize("task", ["_reading_task", "_flusher_task"])
+async def test_a_connection_whose_inner_task_has_died_is_made_anew(bus: NatsBus, task: str) -> None:
+    getattr(bus.connection._client, task).cancel()
+    await until(lambda: bus.connection.counts["lost"] == 1)
+    await until(lambda: bus.connected)
+    assert await bus.state("WORK_zone-a") is not None
+
+
+async def test_an_error_that_makes_the_server_end_the_connection_does_not_end_ours(bus: NatsBus) -> None:
+    bus.connection.send(b"PUB tw.huge 99999999\r\n")  # maximum payload violation
+    await until(lambda: bus.connection.counts["lost"] == 1)
+    await until(lambda: bus.connected)
+    assert await bus.state("WORK_zone-a") is not None
+
+
+async def test_a_missing_permission_is_counted_and_the_connection_goes_on(nats_server: EmbeddedNats) -> None:
+    nats_server.stop()
+    nats_server.extra = PERMISSIONS
+    nats_server.start()
+    guest = await NatsBus.connect(
+        nats_server.url, inbox_prefix="_INBOX.guest", credentials=Credentials(user="guest", password="g"), timeout_s=5
+    )
+    assert await guest.request("tw.forbidden", b"", timeout_s=0.2) is None
+    await until(lambda: guest.connection.counts["violations"])
+    assert await guest.request("tw.free", b"", timeout_s=60) is None
+    assert guest.connection.counts["lost"] == 0
+    await guest.close()
+
+
+async def test_connecting_in_vain_says_so_in_time(nats_server: EmbeddedNats) -> None:
+    nats_server.stop()
+    with pytest.raises(BusUnavailableError):
+        await NatsBus.connect(nats_server.url, timeout_s=0.3)
+
+
+async def test_connecting_waits_for_a_server_that_comes_later(nats_server: EmbeddedNats) -> None:
+    nats_server.stop()
+    connecting = asyncio.create_task(NatsBus.connect(nats_server.url))
+    await asyncio.to_thread(nats_server.start)
+    bus = await connecting
+    assert bus.connected
+    await bus.close()
+    assert not bus.connected
+
+
+@pytest.mark.parametrize("how", ["kill", "pause", "nothing"])
+async def test_close_never_raises_and_does_not_hang(nats_server: EmbeddedNats, how: str) -> None:
+    bus = await NatsBus.connect(nats_server.url, timeout_s=5)
+    if how != "nothing":
+        getattr(nats_server, how)()
+        for _ in range(100):
+            bus.publish("tw.ballast", b"x" * 100_000)
+    async with asyncio.timeout(20):
+        await bus.close()
+        await bus.close()
+    assert not bus.connected
+
+
+PROGRAM = """
+import asyncio, sys
+from treeward.bus.nats_bus import NatsBus
+{uvloop}
+
+async def main():
+    bus = await NatsBus.connect(sys.argv[1], timeout_s=5)
+    await bus.subscribe("tw.fatal", lambda *message: {{}}["missing"])
+    bus.publish("tw.fatal", b"")
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("uvloop", ["", "import uvloop; uvloop.install()"])
+async def test_an_exception_out_of_a_callback_ends_the_program(nats_server: EmbeddedNats, uvloop: str) -> None:
+    program = [sys.executable, "-c", PROGRAM.format(uvloop=uvloop), nats_server.url]
+    ended = await asyncio.to_thread(subprocess.run, program, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 70, ended.stderr
+    assert "KeyError: 'missing'" in ended.stderr
+
+
+def test_nats_py_still_has_the_private_parts_that_the_connection_uses() -> None:
+    client = Client()
+    for name in ("_pending", "_pending_data_size", "_flush_queue", "_sid", "_subs", "_transport"):
+        assert hasattr(client, name), name
+    for name in ("_reading_task", "_flusher_task", "_reconnection_task"):
+        assert hasattr(client, name), name
+    assert list(inspect.signature(Client._process_msg).parameters) == [
+        "self", "sid", "subject", "reply", "data", "headers",
+    ]  # fmt: skip
+    for method in (Client._process_err, Client._process_op_err, Client._process_msg, Client._close):
+        assert inspect.iscoroutinefunction(method)
+    assert hasattr(TcpTransport(), "_io_writer")
