@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.otlp import OtlpReceiver
 
 SERVICE = """
-import asyncio, sys
+import asyncio, sys, time
 from starlette.responses import PlainTextResponse
 from treeward.runtime.program import Program, run_program
 from treeward.telemetry import names
@@ -33,6 +33,9 @@ async def service(program: Program) -> None:
     now_s = program.clock.now_s()
     program.tracer.span(names.PROCESS, None, now_s, now_s + 1)
     program.log.info("serving", ticket=7)
+    if what == "held-up":
+        time.sleep(0.5)  # the fault that is to be noticed
+        program.log.info("held up")
     if what == "crash":
         raise RuntimeError("no way")
     if what == "callback":
@@ -134,6 +137,14 @@ def test_a_program_that_cannot_be_of_use_says_why(tmp_path: Path) -> None:
         status, body = run.get("/readyz")
         assert (status, json.loads(body)["checks"]["nats"]) == (503, "not connected")
         assert run.get("/livez")[0] == 200
+
+
+def test_a_program_whose_loop_was_held_up_is_not_alive(tmp_path: Path) -> None:
+    with running(tmp_path, "held-up", TREEWARD_LAG_MAX_S="0.1") as run:
+        run.log_until("held up")
+        status, body = run.get("/livez")
+        assert status == 503
+        assert json.loads(body)["loop_lag_s"] > 0.1
 
 
 def test_a_crash_is_logged_once_with_its_traceback(tmp_path: Path) -> None:
