@@ -21,14 +21,22 @@ class _Request(BaseModel):
 
 
 class Synchronize(_Request):
-    """Make `life` the highest one, and tell the record and what exists. After its answer no call of a lower life takes effect."""
+    """Make `life` the highest one, and tell the record and what exists.
+
+    After its answer no call of a lower life takes effect.
+    """
 
     verb: Literal["synchronize"] = "synchronize"
     life: int = Field(ge=0)
     owner: str
     host: str | None = Field(default=None, description="where the resource belongs")
-    definition: dict[str, Any] | None = Field(default=None, description="make this if nothing exists: it existed where it came from")
-    absent: bool = Field(default=False, description="make sure that nothing of it is held here any more (a move to another device)")
+    definition: dict[str, Any] | None = Field(
+        default=None,
+        description="make this if nothing exists and nothing was called in this life: it existed where it came from",
+    )
+    absent: bool = Field(
+        default=False, description="make sure that nothing of it is held here any more (a move to another device)"
+    )
 
 
 class Call(_Request):
@@ -51,33 +59,44 @@ class Observe(_Request):
 
 
 class Isolate(_Request):
-    """Fence a host (`kind` host): from now on, and until it is asked with `undo`, no call takes effect on what is on it."""
+    """Fence a host (`kind` host): from now on, until it is asked with `undo`, no call takes effect on what is on it."""
 
     verb: Literal["isolate"] = "isolate"
     undo: bool = False
 
 
-Request = Annotated[Synchronize | Call | Observe | Isolate, Field(discriminator="verb")]
-REQUEST: TypeAdapter[Synchronize | Call | Observe | Isolate] = TypeAdapter(Request)
+class Ping(BaseModel):
+    """Answer at once, whatever is in progress: tells a slow device from a dead connection. Any answer to it will do."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    verb: Literal["ping"] = "ping"
+    seq: int = Field(ge=0)
+
+
+Request = Annotated[Synchronize | Call | Observe | Isolate | Ping, Field(discriminator="verb")]
+REQUEST: TypeAdapter[Synchronize | Call | Observe | Isolate | Ping] = TypeAdapter(Request)
 
 
 class Status(StrEnum):
     """The first thing to read in an answer."""
 
     OK = "ok"
-    """synchronize, observe, isolate: done."""
+    """synchronize, observe, isolate, ping: done."""
     APPLIED = "applied"
     """call: it has taken effect, now or when this ticket was called before."""
     REFUSED = "refused"
     """call: the device is unchanged and remembers the refusal; `reason` says why."""
     FAILED = "failed"
-    """call: it ended halfway and is not remembered; what it left behind is in `reason`. The caller's process crashes."""
+    """call: it ended halfway and is not remembered; what it left behind is in `reason`. The caller's process crashes.
+    synchronize: the life is accepted, but what existed elsewhere could not be made or moved here; `reason` says why."""
     FENCED = "fenced"
-    """The life is lower than the highest, or equal and of another owner: the caller must stop. `high`, `owner` say who won."""
+    """The life is lower than the highest, or equal and of another owner: the caller must stop.
+    `high` and `owner` say who won."""
     OLDER = "older"
     """call: the ticket is lower than the last one answered, and not remembered."""
     BUSY = "busy"
-    """The life would rise while a call is in progress: ask again."""
+    """The life would rise while a call is in progress, or another ticket is in progress: ask again."""
     UNREACHABLE = "unreachable"
     """What stands behind the address (its host) does not answer; nothing was done."""
     INVALID = "invalid"
@@ -97,7 +116,11 @@ class Answer(BaseModel):
     last: int = Field(default=0, description="last ticket answered; 0: none")
     last_applied: bool = Field(default=False, description="whether that ticket was applied (else refused)")
     last_reason: str | None = Field(default=None, description="why it was refused")
-    begun: int = Field(default=0, description="highest ticket whose call ever began here: above `last`, it ended halfway or is in progress")
+    begun: int = Field(
+        default=0, description="highest ticket whose call ever began; above `last`: ended halfway, or in progress"
+    )
     exists: bool = False
-    definition: dict[str, Any] | None = Field(default=None, description="the spec of what exists, as applied calls made it")
+    definition: dict[str, Any] | None = Field(
+        default=None, description="the spec of what exists, as applied calls made it"
+    )
     observed: dict[str, Any] | None = Field(default=None, description="the state of what exists, host included")

@@ -1,0 +1,130 @@
+"""What a device side keeps of one address, and what it answers because of it (PROTOCOL table 4).
+
+Pure decisions: no clock, no I/O. Whoever serves the device protocol keeps one `DeviceRecord` for each address, for
+longer than the object, asks it what to do with a request and tells it what happened, without anything in between:
+check and act are one step. `decide_x` changes nothing; `become_x` is a transition and asserts that it is legal.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class Decision(Enum):
+    """What to do with a request. FENCED and BUSY are common to both verbs, ACCEPT is synchronize's, the rest call's."""
+
+    FENCED = auto()
+    """Refuse it: a higher life was accepted, or this one of another owner."""
+    BUSY = auto()
+    """Nothing now: a call is in progress that has to end before."""
+    ACCEPT = auto()
+    """Raise the life (`become_accepted`), then tell the record and what exists."""
+    RUN = auto()
+    """Carry the call out: `become_begun`, and in the end `become_answered` or `become_broken_off`."""
+    REMEMBERED = auto()
+    """Answer from memory what this ticket was answered."""
+    OLDER = auto()
+    """Refuse it: a higher ticket has been answered."""
+    JOIN = auto()
+    """This very ticket is in progress: answer when it is over, what it is answered."""
+
+
+@dataclass(slots=True)
+class DeviceRecord:
+    """The memory that an address has at its device: who may act, what was answered last, what is in progress.
+
+    All numbers are positions of a log (`life`) or of a WORK stream (tickets); 0 means none yet.
+    """
+
+    high: int = 0
+    """Highest life accepted."""
+    owner: str | None = None
+    """The owner of that life."""
+    last: int = 0
+    """Last ticket answered, applied or refused."""
+    applied: bool = False
+    """Whether that ticket was applied; else it was refused."""
+    reason: str | None = None
+    """Why it was refused."""
+    begun: int = 0
+    """Highest ticket whose call ever began here. Above `last` it is in progress, or ended halfway."""
+    called_in: int = 0
+    """The life in which a call last began."""
+    in_progress: int | None = None
+    """The ticket of the call in progress."""
+
+    def decide_synchronize(self, *, life: int, owner: str) -> Decision:
+        """Choose between FENCED, BUSY and ACCEPT."""
+        if self._is_fenced(life, owner):
+            return Decision.FENCED
+        if self._would_rise_under_a_call(life):
+            return Decision.BUSY
+        return Decision.ACCEPT
+
+    def decide_call(self, *, life: int, owner: str, ticket: int) -> Decision:
+        """Choose what becomes of a call; anything but ACCEPT.
+
+        A ticket is answered once: from memory if it is the last one, never if it is older. A call that finds another
+        ticket in progress is BUSY even in the same life, since calls on one address are serialized.
+        """
+        if self._is_fenced(life, owner):
+            return Decision.FENCED
+        if self._would_rise_under_a_call(life):
+            return Decision.BUSY
+        return self.decide_ticket(ticket)
+
+    def decide_ticket(self, ticket: int) -> Decision:
+        """The part of `decide_call` that is about the ticket alone: what a device without a fence would do."""
+        if ticket == self.last:
+            return Decision.REMEMBERED
+        if ticket < self.last:
+            return Decision.OLDER
+        if ticket == self.in_progress:
+            return Decision.JOIN
+        if self.in_progress is not None:
+            return Decision.BUSY
+        return Decision.RUN
+
+    def decide_make(self, *, life: int) -> bool:
+        """Whether a synchronize of `life` may make what existed elsewhere: only before the first call of that life.
+
+        A copy of the request that was delayed on the way (a connection that was given up, its bytes read late) would
+        otherwise make again what a call of the same life has destroyed since.
+        """
+        return self.called_in < life
+
+    def become_accepted(self, *, life: int, owner: str) -> None:
+        """Synchronize: `life` is the highest from now on."""
+        assert self.decide_synchronize(life=life, owner=owner) is Decision.ACCEPT
+        self.high = life
+        self.owner = owner
+
+    def become_begun(self, *, life: int, owner: str, ticket: int) -> None:
+        """The call of `ticket` begins; the life rises with it."""
+        assert self.decide_ticket(ticket) is Decision.RUN
+        if life >= self.high:
+            self.high = life
+            self.owner = owner
+        self.begun = max(self.begun, ticket)
+        self.called_in = max(self.called_in, life)
+        self.in_progress = ticket
+
+    def become_answered(self, *, applied: bool, reason: str | None = None) -> None:
+        """The call in progress was applied, or refused with the device unchanged; either is remembered."""
+        assert self.in_progress is not None
+        self.last = self.in_progress
+        self.applied = applied
+        self.reason = None if applied else reason
+        self.in_progress = None
+
+    def become_broken_off(self) -> None:
+        """The call in progress ended without an answer, perhaps halfway: nothing is remembered but that it began."""
+        assert self.in_progress is not None
+        self.in_progress = None
+
+    def _is_fenced(self, life: int, owner: str) -> bool:
+        if life < self.high:
+            return True
+        return life == self.high and self.owner is not None and owner != self.owner
+
+    def _would_rise_under_a_call(self, life: int) -> bool:
+        return self.in_progress is not None and life > self.high

@@ -1,0 +1,94 @@
+"""The data centre as requests meet it: the world, the record of each address, and the faults on the way there."""
+
+from typing import Any
+
+from treeward.device_simulator.faults import FaultSet, Place
+from treeward.device_simulator.journal import Entry
+from treeward.device_simulator.ledger import Caller, Ledger
+from treeward.device_simulator.world import World
+from treeward.runtime.device_record import Decision, DeviceRecord
+from treeward.schemas.address import Address
+from treeward.schemas.device import Status
+from treeward.schemas.device_control import FaultEffect
+
+
+class Site:
+    """Where every request goes: what is there, whether it can be reached, and what is answered."""
+
+    def __init__(self, world: World, records: dict[Address, DeviceRecord], faults: FaultSet, ledger: Ledger) -> None:
+        self.world = world
+        self.records = records
+        self.faults = faults
+        self.ledger = ledger
+
+    def place(self, address: Address, operation: str, host: str | None, *, is_call: bool = False) -> Place:
+        """How faults see a request: by the host that the resource is on, or is meant for."""
+        if address.kind == "host":
+            host = address.id
+        elif (resource := self.world.resources.get(address)) is not None:
+            host = resource.host
+        return Place(address.zone, self.world.pod_of(address.zone, host), host, *address[1:], operation, is_call)
+
+    def unreachable(self, address: Address, operation: str, host: str | None, *, is_call: bool = False) -> str | None:
+        """Why nothing behind the address answers; None if it does.
+
+        A resource may be moved off an isolated host: that host holds it no more, which is what isolating is for.
+        """
+        resource = self.world.resources.get(address)
+        there = host if resource is None else resource.host
+        target = host if operation == "synchronize" and host is not None else there
+        if target is not None and (address.zone, target) in self.world.isolated and address.kind != "host":
+            return f"host {target} is isolated"
+        if not self.faults:
+            return None
+        place = self.place(address, operation, host, is_call=is_call)
+        places = [] if (address.zone, place.host) in self.world.isolated and address.kind != "host" else [place]
+        if target != there and address.kind != "host":
+            places.append(place._replace(host=target, pod=self.world.pod_of(address.zone, target)))
+        for each in places:
+            standing = self.faults.strike(FaultEffect.UNREACHABLE, each)
+            if standing is not None:
+                what = f"host {each.host}" if each.host else "the device"
+                return standing.fault.reason or f"{what} is unreachable (injected fault)"
+        return None
+
+    def loses(self, caller: Caller, entry: Entry, place: Place) -> bool:
+        """Whether a fault swallows the answer to this caller; the connection may go with it."""
+        standing = self.faults.strike(FaultEffect.LOSE, place)
+        if standing is None:
+            return False
+        entry.fault = f"{entry.fault}, lose {standing.number}" if entry.fault else f"lose {standing.number}"
+        if standing.fault.close:
+            self.ledger.hang_up(caller)
+        return True
+
+    def state(self, address: Address) -> dict[str, Any]:
+        """The record and what exists, as fields of an answer."""
+        state: dict[str, Any] = {}
+        record = self.records.get(address)
+        if record is not None:
+            state = {
+                "high": record.high, "owner": record.owner, "last": record.last, "last_applied": record.applied,
+                "last_reason": record.reason, "begun": record.begun,
+            }  # fmt: skip
+        resource = self.world.resources.get(address)
+        if resource is not None:
+            state["exists"] = True
+            state["definition"] = resource.definition
+            state["observed"] = self.world.observe(resource)
+        return state
+
+    def answer(self, caller: Caller, seq: int, status: Status, address: Address, reason: str | None) -> None:
+        """Answer a request after the next commit."""
+        self.ledger.say(caller, {"seq": seq, "status": status.value, "reason": reason, **self.state(address)})
+
+
+def reason_for(decision: Decision, record: DeviceRecord) -> str:
+    """Why a request is turned away."""
+    match decision:
+        case Decision.FENCED:
+            return f"life {record.high} of {record.owner} was accepted"
+        case Decision.OLDER:
+            return f"ticket {record.last} has been answered"
+        case _:
+            return f"ticket {record.in_progress} is in progress"
