@@ -30,10 +30,18 @@ def test_every_requirement_of_the_lock_has_a_hash() -> None:
 
 
 def test_modules_stay_short_enough_to_explain() -> None:
-    long = {str(path.relative_to(ROOT)): count for path in tracked("*.py") if (count := len(path.read_text().splitlines())) > 420}
+    long = {
+        str(path.relative_to(ROOT)): count
+        for path in tracked("*.py")
+        if (count := len(path.read_text().splitlines())) > 420
+    }
     assert long == {}
 
 
 def test_no_module_of_ours_is_mocked() -> None:
-    found = [str(path) for path in tracked("tests/*.py") if re.search(r"unittest\.mock|monkeypatch\.setattr", path.read_text()) and path != Path(__file__)]
+    found = [
+        str(path)
+        for path in tracked("tests/*.py")
+        if re.search(r"unittest\.mock|monkeypatch\.setattr", path.read_text()) and path != Path(__file__)
+    ]
     assert found == []

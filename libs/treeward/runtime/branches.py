@@ -79,7 +79,9 @@ class Branches:
         if event is None or zone == ROOT:
             return
         branch = zone if self.kind == "zone" else f"{zone}.{event.id}"
-        self._claims.put_nowait(Claimed(branch, int((headers or {}).get("Nats-Sequence", "0")), event, self.context.now_s()))
+        self._claims.put_nowait(
+            Claimed(branch, int((headers or {}).get("Nats-Sequence", "0")), event, self.context.now_s())
+        )
 
     async def run(self) -> None:
         """Begin and end owners, one claim after the other, until cancelled."""
@@ -96,25 +98,40 @@ class Branches:
         if claim.epoch <= epoch:
             return
         if epoch:
-            self.context.log.warning("replaced as owner", branch=claim.branch, epoch=epoch, by=claim.event.owner, new_epoch=claim.epoch)
+            self.context.log.warning(
+                "replaced as owner", branch=claim.branch, epoch=epoch, by=claim.event.owner, new_epoch=claim.epoch
+            )
             await self._end(claim.branch)
         if claim.event.owner != self.context.instance:
             return
 
         def gave_up(reason: str, fenced: bool) -> None:
-            self.context.log.error("owner gives up and waits to be claimed anew", branch=claim.branch, epoch=claim.epoch, reason=reason, fenced=fenced)
+            self.context.log.error(
+                "owner gives up and waits to be claimed anew",
+                branch=claim.branch,
+                epoch=claim.epoch,
+                reason=reason,
+                fenced=fenced,
+            )
             if self.held.get(claim.branch, (0, None))[0] == claim.epoch:
                 self._claims.put_nowait(claim.branch)
 
         try:
             acting = await self._begin(claim, gave_up)
         except BusError as error:
-            self.context.log.error("cannot begin as owner and waits to be claimed anew", branch=claim.branch, epoch=claim.epoch, reason=str(error))
+            self.context.log.error(
+                "cannot begin as owner and waits to be claimed anew",
+                branch=claim.branch,
+                epoch=claim.epoch,
+                reason=str(error),
+            )
             return
         if acting is not None:
             self.held[claim.branch] = (claim.epoch, acting)
             self.context.metrics.gauge(names.OWNER_EPOCH, *self._labels(claim.branch)).set(claim.epoch)
-            self.context.log.info("owner of a branch", branch=claim.branch, epoch=claim.epoch, reason=claim.event.reason)
+            self.context.log.info(
+                "owner of a branch", branch=claim.branch, epoch=claim.epoch, reason=claim.event.reason
+            )
 
     async def _end(self, branch: str) -> None:
         held = self.held.pop(branch, None)

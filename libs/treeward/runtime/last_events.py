@@ -41,7 +41,9 @@ class LastEvents:
         task.add_done_callback(self._tasks.discard)
 
     async def _fetch(self, key: str, at_least: int) -> None:
-        async for attempt in AsyncRetrying(wait=wait_random_exponential(0.1, max=2.0), retry=retry_if_exception_type(BusUnavailableError)):
+        async for attempt in AsyncRetrying(
+            wait=wait_random_exponential(0.1, max=2.0), retry=retry_if_exception_type(BusUnavailableError)
+        ):
             with attempt:
                 position, event, _ = await last_event(self._bus, self._zone, key, at_least=at_least)
         self._report(key, position, event)

@@ -163,7 +163,9 @@ class OwnerLoop:
             now_s = self.context.now_s()
             if isinstance(result, Refused):
                 self.telemetry.refused(result)
-                self.owner.give_up(f"the log refused an append: {result.description} ({result.code})", fenced=result.fenced)
+                self.owner.give_up(
+                    f"the log refused an append: {result.description} ({result.code})", fenced=result.fenced
+                )
             elif isinstance(result, InDoubt):
                 self.telemetry.in_doubt()
                 self.owner.give_up(f"an append is in doubt: {result.reason}", fenced=False)
@@ -179,12 +181,25 @@ class OwnerLoop:
     def _request(self, effect: effects.Call | effects.Synchronize) -> None:
         assert self._device is not None, "only an owner with a device asks one"
         kind, _, id_ = effect.key.partition(".")
-        fields = {"zone": self.zone, "kind": kind, "id": id_, "life": effect.life, "owner": self.context.instance, "host": effect.host}
+        fields = {
+            "zone": self.zone,
+            "kind": kind,
+            "id": id_,
+            "life": effect.life,
+            "owner": self.context.instance,
+            "host": effect.host,
+        }
         begun_s = self.context.now_s()
         trace = self.telemetry.begin_request(effect)
         if isinstance(effect, effects.Call):
             unit = effect.message
-            fields |= {"verb": "call", "ticket": unit.ticket, "operation": unit.operation, "spec": unit.spec, "trace": trace}
+            fields |= {
+                "verb": "call",
+                "ticket": unit.ticket,
+                "operation": unit.operation,
+                "spec": unit.spec,
+                "trace": trace,
+            }
         else:
             fields |= {"verb": "synchronize", "definition": effect.definition, "absent": effect.absent}
 
@@ -215,7 +230,9 @@ class OwnerLoop:
     def _on_mailbox_lost(self) -> None:
         """The memory stream was lost or made anew: what was in it is sent again, we only read on."""
         if not self.closed:
-            self.context.log.warning("the mailbox lost messages; what was in it will be sent again", partition=self.partition)
+            self.context.log.warning(
+                "the mailbox lost messages; what was in it will be sent again", partition=self.partition
+            )
             self._claimed_s = self.context.now_s()
             self._restarting = asyncio.create_task(self._restart())
 

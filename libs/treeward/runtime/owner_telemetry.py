@@ -56,25 +56,44 @@ class OwnerTelemetry:
             return None
         return self._tracer.reserve(self._reserved(effect.message.ticket, effect.message.trace))
 
-    def end_request(self, effect: effects.Call | effects.Synchronize, trace: str | None, answer: Answer, begun_s: float, now_s: float) -> None:
+    def end_request(
+        self,
+        effect: effects.Call | effects.Synchronize,
+        trace: str | None,
+        answer: Answer,
+        begun_s: float,
+        now_s: float,
+    ) -> None:
         """The device has answered."""
         called = isinstance(effect, effects.Call)
         (self._call if called else self._synchronize).observe(now_s - begun_s)
         if answer.status is Status.FENCED:
             self._context.metrics.counter(names.DEVICE_FENCED, self._zone).inc()
             self._context.log.error(
-                "the device refused a stale life: two owners acted", zone=self._zone, resource=effect.key, life=effect.life,
-                accepted_life=answer.high, accepted_owner=answer.owner,
-            )  # fmt: skip
+                "the device refused a stale life: two owners acted",
+                zone=self._zone,
+                resource=effect.key,
+                life=effect.life,
+                accepted_life=answer.high,
+                accepted_owner=answer.owner,
+            )
         if trace is None or not isinstance(effect, effects.Call):
             return
         unit = effect.message
         failed = None if answer.status in (Status.APPLIED, Status.REFUSED) else answer.status.value
         self._tracer.span(
-            names.DEVICE_CALL, self._reserved(unit.ticket, unit.trace), begun_s, now_s, Kind.CLIENT,
-            {**self._attributes(effect.key, unit.ticket, unit.operation, effect.life), names.OUTCOME: answer.status.value},
-            error=failed, reserved=trace,
-        )  # fmt: skip
+            names.DEVICE_CALL,
+            self._reserved(unit.ticket, unit.trace),
+            begun_s,
+            now_s,
+            Kind.CLIENT,
+            {
+                **self._attributes(effect.key, unit.ticket, unit.operation, effect.life),
+                names.OUTCOME: answer.status.value,
+            },
+            error=failed,
+            reserved=trace,
+        )
 
     def refused(self, refused: Refused) -> None:
         """The log refused an append: somebody else has been claimed, and both of us acted."""
@@ -91,23 +110,47 @@ class OwnerTelemetry:
         self._tracer.span(names.MAILBOX_WAIT, unit.trace, unit.sent_s, work.taken_s, Kind.INTERNAL, attributes)
         links = (unit.trace,) if unit.trace else ()
         self._tracer.span(
-            names.PROCESS, unit.trace, work.taken_s, now_s, Kind.CONSUMER, {**attributes, names.OUTCOME: event.type.value},
-            links=links, error=None if event.type is EventType.COMPLETED else event.type.value, reserved=trace,
-        )  # fmt: skip
+            names.PROCESS,
+            unit.trace,
+            work.taken_s,
+            now_s,
+            Kind.CONSUMER,
+            {**attributes, names.OUTCOME: event.type.value},
+            links=links,
+            error=None if event.type is EventType.COMPLETED else event.type.value,
+            reserved=trace,
+        )
         self._contexts.pop(unit.ticket, None)
 
     def _crashed(self, event: Event, effect: effects.Append, trace: str | None, now_s: float) -> None:
         self._context.metrics.counter(names.CRASHES, self._zone, event.kind).inc()
         self._context.log.warning(
-            "a process crashed", **_fields(event), verdict=event.verdict, flushed=event.flushed, reason=event.reason, attempts=event.attempts
+            "a process crashed",
+            **_fields(event),
+            verdict=event.verdict,
+            flushed=event.flushed,
+            reason=event.reason,
+            attempts=event.attempts,
         )
         if not self._tracer.enabled:
             return
         attributes = self._attributes(event.key, event.ticket or 0, event.operation or "", event.life) | {
-            names.VERDICT: str(event.verdict), names.UNITS: len(event.flushed) + 1, names.REASON: event.reason or "",
-        }  # fmt: skip
+            names.VERDICT: str(event.verdict),
+            names.UNITS: len(event.flushed) + 1,
+            names.REASON: event.reason or "",
+        }
         links = ([trace] if trace else []) + list(effect.flushed_traces)
-        self._tracer.span(names.CRASH, trace, event.at.timestamp(), now_s, Kind.INTERNAL, attributes, links=links, error="crashed", always=True)
+        self._tracer.span(
+            names.CRASH,
+            trace,
+            event.at.timestamp(),
+            now_s,
+            Kind.INTERNAL,
+            attributes,
+            links=links,
+            error="crashed",
+            always=True,
+        )
 
     def _reserved(self, ticket: int, parent: str | None) -> str:
         context = self._contexts.get(ticket)
@@ -117,9 +160,14 @@ class OwnerTelemetry:
 
     def _attributes(self, key: str, ticket: int, operation: str, life: int) -> dict[str, str | bool | int | float]:
         return {
-            names.MESSAGING_SYSTEM: names.SYSTEM, names.ZONE: self._zone, names.POD: self._partition,
-            names.RESOURCE: f"{self._zone}.{key}", names.TICKET: ticket, names.OPERATION: operation, names.LIFE: life,
-        }  # fmt: skip
+            names.MESSAGING_SYSTEM: names.SYSTEM,
+            names.ZONE: self._zone,
+            names.POD: self._partition,
+            names.RESOURCE: f"{self._zone}.{key}",
+            names.TICKET: ticket,
+            names.OPERATION: operation,
+            names.LIFE: life,
+        }
 
 
 def _fields(event: Event) -> dict[str, object]:

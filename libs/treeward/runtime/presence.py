@@ -35,7 +35,9 @@ class Presence:
             leaving=self.leaving,
             version=self.version,
         )
-        self.context.bus.publish(subjects.presence(self.service, self.context.instance), codec.heartbeat_bytes(heartbeat))
+        self.context.bus.publish(
+            subjects.presence(self.service, self.context.instance), codec.heartbeat_bytes(heartbeat)
+        )
 
     async def run(self) -> None:
         """Beat for ever."""

@@ -86,7 +86,9 @@ class Children:
         return {
             name: instance
             for name, instance in self.instances.items()
-            if not instance.gone and not instance.heartbeat.leaving and now_s - instance.seen_s <= self.limits.suspicion_s
+            if not instance.gone
+            and not instance.heartbeat.leaving
+            and now_s - instance.seen_s <= self.limits.suspicion_s
         }
 
     def decide(self, now_s: float) -> list[ClaimBranch]:
@@ -130,14 +132,21 @@ class Children:
         if branch.owner not in alive:
             how = "its connection is gone" if known.gone else f"silent for {now_s - known.seen_s:.2f} s"
             return f"{branch.owner} is suspected: {how}"
-        if not known.holds(branch.name, branch.epoch) and now_s - max(branch.since_s, self.began_s) > self.limits.epoch_grace_s:
+        if (
+            not known.holds(branch.name, branch.epoch)
+            and now_s - max(branch.since_s, self.began_s) > self.limits.epoch_grace_s
+        ):
             return f"{branch.owner} does not act in epoch {branch.epoch}"
         return None
 
     def _choose(self, branch: Branch, alive: dict[str, Instance], load: dict[str, int]) -> str | None:
         zone, _, pod = branch.name.partition(".")
         able = {name: instance for name, instance in alive.items() if instance.heartbeat.zone in (None, zone)}
-        local = {name for name, instance in able.items() if pod and instance.heartbeat.labels.get("pod") == pod} if self.prefer_local else set()
+        local = (
+            {name for name, instance in able.items() if pod and instance.heartbeat.labels.get("pod") == pod}
+            if self.prefer_local
+            else set()
+        )
         return choose_instance(
             branch.name,
             load={name: load[name] for name in able},

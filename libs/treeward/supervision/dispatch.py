@@ -22,9 +22,25 @@ class Queue:
     """What a dispatcher knows of one resource, and its unanswered tickets in order."""
 
     __slots__ = (
-        "answered", "attempts", "attempts_ticket", "began", "credited", "due_s", "fetching", "key", "pause_ticket", "pod",
-        "position", "released", "resend_s", "resume_ticket", "sent", "slow", "tickets", "waits_for_credit",
-    )  # fmt: skip
+        "answered",
+        "attempts",
+        "attempts_ticket",
+        "began",
+        "credited",
+        "due_s",
+        "fetching",
+        "key",
+        "pause_ticket",
+        "pod",
+        "position",
+        "released",
+        "resend_s",
+        "resume_ticket",
+        "sent",
+        "slow",
+        "tickets",
+        "waits_for_credit",
+    )
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -96,7 +112,9 @@ class Dispatcher:
             self._steer(queue, pending, now_s)
         self._pump(queue, now_s)
 
-    def on_body(self, ticket: int, body: bytes | None, subject: str, trace: str | None, stored_s: float, now_s: float) -> None:
+    def on_body(
+        self, ticket: int, body: bytes | None, subject: str, trace: str | None, stored_s: float, now_s: float
+    ) -> None:
         """A body that was asked for. None: purged, hence answered; the log will say so."""
         self._reading.discard(ticket)
         key = self.unanswered.get(ticket)
@@ -167,7 +185,12 @@ class Dispatcher:
             _, ticket = heappop(self._deadlines)
             key_of = self.unanswered.get(ticket)
             if key_of is not None:
-                self._mark(self.queues[key_of], ticket, Mark(outcome=Outcome.EXPIRED, reason="its deadline passed before it was started"), now_s)
+                self._mark(
+                    self.queues[key_of],
+                    ticket,
+                    Mark(outcome=Outcome.EXPIRED, reason="its deadline passed before it was started"),
+                    now_s,
+                )
         self._serve_lines(now_s)
 
     def low_water(self) -> int:
@@ -181,7 +204,11 @@ class Dispatcher:
         excess = len(self.queues) - keep_max
         if excess <= 0:
             return
-        idle = [key for key, queue in self.queues.items() if not queue.tickets and not queue.fetching and not key.startswith("pod.")]
+        idle = [
+            key
+            for key, queue in self.queues.items()
+            if not queue.tickets and not queue.fetching and not key.startswith("pod.")
+        ]
         for key in idle[:excess]:
             del self.queues[key]
 
@@ -322,17 +349,36 @@ class Dispatcher:
                 self._reading.add(ticket)
                 self.effects.append(ReadBody(ticket))
 
-    def _send(self, queue: Queue, partition: str, epoch: int, life: int, ticket: int, previous: int, pending: Pending, mark: Mark | None, now_s: float) -> None:
+    def _send(
+        self,
+        queue: Queue,
+        partition: str,
+        epoch: int,
+        life: int,
+        ticket: int,
+        previous: int,
+        pending: Pending,
+        mark: Mark | None,
+        now_s: float,
+    ) -> None:
         unit = pending.unit
         message = Message.model_construct(
-            epoch=epoch, life=life, ticket=ticket, previous=previous, released=queue.released,
-            attempts=queue.attempts if queue.attempts_ticket == ticket else 0, mark=mark,
+            epoch=epoch,
+            life=life,
+            ticket=ticket,
+            previous=previous,
+            released=queue.released,
+            attempts=queue.attempts if queue.attempts_ticket == ticket else 0,
+            mark=mark,
             operation=unit.operation if unit is not None else "",
             spec=unit.spec if unit is not None else None,
             deadline_s=pending.deadline_s,
             steers=unit.ticket if unit is not None else None,
-            reallocate=pending.reallocate, reason=unit.reason if unit is not None else None, trace=None, sent_s=now_s,
-        )  # fmt: skip
+            reallocate=pending.reallocate,
+            reason=unit.reason if unit is not None else None,
+            trace=None,
+            sent_s=now_s,
+        )
         self.effects.append(Send(partition, queue.key, message, pending.trace, pending.stored_s))
 
     def _arm(self, queue: Queue, now_s: float) -> None:
@@ -370,7 +416,15 @@ class Dispatcher:
         ticket = pending.ticket
         match unit.operation:
             case "cancel" if unit.ticket is not None:
-                self._mark(queue, unit.ticket, Mark(outcome=Outcome.CANCELLED, reason=f"by ticket {ticket}" + (f": {unit.reason}" if unit.reason else "")), now_s)
+                self._mark(
+                    queue,
+                    unit.ticket,
+                    Mark(
+                        outcome=Outcome.CANCELLED,
+                        reason=f"by ticket {ticket}" + (f": {unit.reason}" if unit.reason else ""),
+                    ),
+                    now_s,
+                )
             case "pause":
                 queue.pause_ticket = max(queue.pause_ticket, ticket)
             case "resume":
@@ -401,7 +455,9 @@ class Dispatcher:
             if queue.tickets[index] == ticket and (pending := self.bodies.get(ticket)) is not None:
                 epoch = self.zone_epoch if queue.pod is None else self.pod_epochs.get(queue.pod, 0)
                 previous = queue.tickets[index - 1] if index else 0
-                self._send(queue, self._partition(queue), epoch, self._life(queue), ticket, previous, pending, mark, now_s)
+                self._send(
+                    queue, self._partition(queue), epoch, self._life(queue), ticket, previous, pending, mark, now_s
+                )
                 return
         self._pump(queue, now_s)
 
@@ -411,7 +467,9 @@ class Dispatcher:
             return None
         if pending.fails or queue.attempts >= pending.attempts_max:
             policy = "its policy is to fail" if pending.fails else f"attempts_max is {pending.attempts_max}"
-            mark = Mark(outcome=Outcome.FAILED, reason=f"its process crashed {queue.attempts} times with it in hand; {policy}")
+            mark = Mark(
+                outcome=Outcome.FAILED, reason=f"its process crashed {queue.attempts} times with it in hand; {policy}"
+            )
             self.marks[pending.ticket] = mark
             return mark
         return None

@@ -39,7 +39,7 @@ class Settled(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What is to be told (in spans and metrics) of a unit that was worked on. Unix seconds; 0: it did not come to that."""
+    """What spans and metrics tell of a unit that was worked on. Unix seconds; 0: it did not come to that."""
 
     message: Message
     taken_s: float

@@ -12,7 +12,9 @@ def rendezvous(key: str, candidates: Iterable[str]) -> str | None:
     return max(candidates, key=lambda name: blake2b(f"{key}/{name}".encode(), digest_size=8).digest(), default=None)
 
 
-def choose_instance(branch: str, *, load: Mapping[str, int], local: Collection[str], capacity: Mapping[str, int]) -> str | None:
+def choose_instance(
+    branch: str, *, load: Mapping[str, int], local: Collection[str], capacity: Mapping[str, int]
+) -> str | None:
     """The instance that is to own `branch`: a local one if there is room, else the one with the fewest branches.
 
     `load` has every live instance with the branches that it holds or was given; `local` those that are preferred by

@@ -20,13 +20,26 @@ def of_row(zone: str, pod: str, row: "Row", type_: EventType, now_s: float, **ch
     kind, _, id_ = row.key.partition(".")
     hand = row.hand
     fields: dict[str, Any] = {
-        "type": type_, "zone": zone, "kind": kind, "id": id_, "life": row.life, "answered": row.answered, "at": at(now_s),
-        "pod": pod, "host": row.host, "definition": row.definition,
+        "type": type_,
+        "zone": zone,
+        "kind": kind,
+        "id": id_,
+        "life": row.life,
+        "answered": row.answered,
+        "at": at(now_s),
+        "pod": pod,
+        "host": row.host,
+        "definition": row.definition,
         "reserves": row.reserves if row.definition is None else None,
         "ticket": hand.ticket if hand is not None else None,
         "operation": hand.operation or None if hand is not None else None,
-        "attempts": row.attempts, "verdict": row.verdict, "moved": row.moved, "paused": row.paused,
-        "quarantined": type_ is EventType.QUARANTINED or row.phase is Phase.QUARANTINED and type_ is not EventType.RELEASED,
-        "released": row.released, "observed": row.observed,
-    } | changes  # fmt: skip
+        "attempts": row.attempts,
+        "verdict": row.verdict,
+        "moved": row.moved,
+        "paused": row.paused,
+        "quarantined": type_ is EventType.QUARANTINED
+        or (row.phase is Phase.QUARANTINED and type_ is not EventType.RELEASED),
+        "released": row.released,
+        "observed": row.observed,
+    } | changes
     return Event.model_construct(**fields)

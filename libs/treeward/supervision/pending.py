@@ -56,7 +56,9 @@ def read_pending(zone: str, key: str, ticket: int, body: bytes, trace: str | Non
         deadline_s = unit.deadline.timestamp() if unit.deadline is not None else None
         if deadline_s is not None and deadline_s <= stored_s:
             accepted = datetime.fromtimestamp(stored_s, UTC).isoformat(timespec="milliseconds")
-            raise InvalidUnitError(f"deadline: {unit.deadline} was already past when the unit was accepted, at {accepted}")
+            raise InvalidUnitError(
+                f"deadline: {unit.deadline} was already past when the unit was accepted, at {accepted}"
+            )
     except InvalidUnitError as error:
         return Pending(ticket, None, str(error), trace, stored_s, None)
     return Pending(ticket, unit, None, trace, stored_s, deadline_s)

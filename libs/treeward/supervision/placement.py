@@ -127,7 +127,9 @@ class Places:
         if before is not None:
             self.pod_capacity[before.pod] = self.pod_capacity[before.pod].minus(before.capacity)
         self.pod_capacity[pod] = self.pod_capacity.get(pod, NOTHING).plus(demand_of("host", definition))
-        self.hosts[name] = Host(name, pod, demand_of("host", definition), dict(definition.get("labels", {})), used, closed)
+        self.hosts[name] = Host(
+            name, pod, demand_of("host", definition), dict(definition.get("labels", {})), used, closed
+        )
 
     def remove_host(self, name: str) -> None:
         """The host is gone; what is still said to be on it is kept in mind."""
@@ -137,9 +139,8 @@ class Places:
         if host is not None and host.used != NOTHING:
             self.early[name] = host.used
 
-
     def load(self, pod: str) -> int:
-        """How full a pod is, in 64ths of what is scarcest in it: coarse, so that it does not hop for every small one."""
+        """How full a pod is, in 64ths of what is scarcest in it: coarse, so that small ones do not make it hop."""
         used = self.pod_used.get(pod, NOTHING)
         capacity = self.pod_capacity.get(pod, NOTHING)
         return max((64 * taken // offered for taken, offered in zip(used, capacity, strict=True) if offered), default=0)
@@ -175,9 +176,19 @@ def decide_placement(
             continue
         apart = (0, 0)
         if spread is not None:
-            apart = (places.spread.get((spread, f"pod/{host.pod}"), 0), places.spread.get((spread, f"host/{host.name}"), 0))
+            apart = (
+                places.spread.get((spread, f"pod/{host.pod}"), 0),
+                places.spread.get((spread, f"host/{host.name}"), 0),
+            )
         wasted_gpu = host.capacity.gpu_milli > 0 and demand.gpu_milli == 0
-        rank = (*apart, wasted_gpu, loads[host.pod], free.cpu_milli - demand.cpu_milli, free.memory_mib - demand.memory_mib, host.name)
+        rank = (
+            *apart,
+            wasted_gpu,
+            loads[host.pod],
+            free.cpu_milli - demand.cpu_milli,
+            free.memory_mib - demand.memory_mib,
+            host.name,
+        )
         if best is None or rank < best[0]:
             best = (rank, host)
     return best[1] if best is not None else None
@@ -185,7 +196,11 @@ def decide_placement(
 
 def fits_nowhere(places: Places, demand: Demand, requires: dict[str, str]) -> str:
     """Why a resource waits for a place, as one sentence."""
-    hosts = [host for host in places.hosts.values() if all(host.labels.get(name) == value for name, value in requires.items())]
+    hosts = [
+        host
+        for host in places.hosts.values()
+        if all(host.labels.get(name) == value for name, value in requires.items())
+    ]
     if not places.hosts:
         return "no host is defined in the zone"
     if not hosts:

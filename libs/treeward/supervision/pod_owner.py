@@ -1,8 +1,9 @@
 """The owner of a pod: its processes as rows, from the first message to the outcome (PROTOCOL table 3).
 
-Two rules carry everything else. *Take rule*: a message is taken only if it names this owner's epoch, the row's life, and
-no unanswered ticket is missing before it. *Fence first, answer second*: a unit is answered by what the device says to
-its call or remembers of it; any other answer needs a life that the device has accepted and in which it was not called.
+Two rules carry everything else. *Take rule*: a message is taken only if it names this owner's epoch, the row's life,
+and no unanswered ticket is missing before it. *Fence first, answer second*: a unit is answered by what the device says
+to its call or remembers of it; any other answer needs a life that the device has accepted and in which it was not
+called.
 """
 
 from collections.abc import Iterator
@@ -107,7 +108,10 @@ class PodOwner:
         if row is None or row.token != token:
             return
         if answer.status is Status.FENCED:
-            self.give_up(f"the device refused life {row.life} of {self.zone}.{key}: it has accepted {answer.high} of {answer.owner}", fenced=True)
+            self.give_up(
+                f"the device refused life {row.life} of {self.zone}.{key}: it accepted {answer.high} of {answer.owner}",
+                fenced=True,
+            )
         elif row.phase is Phase.SYNCHRONIZING:
             self._on_synchronized(row, answer, now_s)
         elif row.phase is Phase.CALLED:
@@ -140,7 +144,12 @@ class PodOwner:
             _, token, key = heappop(self._calls)
             row = self.rows.get(key)
             if row is not None and row.phase is Phase.CALLED and row.token == token:
-                self._crash(row, Verdict.MAYBE_STARTED, f"the device did not answer within {self.limits.call_timeout_s:g} s", now_s)
+                self._crash(
+                    row,
+                    Verdict.MAYBE_STARTED,
+                    f"the device did not answer within {self.limits.call_timeout_s:g} s",
+                    now_s,
+                )
         self._forget_idle(now_s)
 
     def stop_taking(self) -> None:
@@ -163,13 +172,20 @@ class PodOwner:
         if row is None:
             return {}
         return {
-            "epoch": self.epoch, "life": row.life, "phase": row.phase.value, "ticket": row.hand.ticket if row.hand is not None else None,
-            "operation": row.hand.operation if row.hand is not None else None, "attempts": row.attempts, "reason": row.reason,
+            "epoch": self.epoch,
+            "life": row.life,
+            "phase": row.phase.value,
+            "ticket": row.hand.ticket if row.hand is not None else None,
+            "operation": row.hand.operation if row.hand is not None else None,
+            "attempts": row.attempts,
+            "reason": row.reason,
             "taken_s": now_s - row.taken_s if row.hand is not None else None,
             "called_s": now_s - row.called_s if row.phase is Phase.CALLED else None,
-            "retry_in_s": max(0.0, row.not_before_s - now_s), "waiting": [message.ticket for message in row.queue],
-            "crashes": len(row.crashed_at_s), "stopping": self.stopping,
-        }  # fmt: skip
+            "retry_in_s": max(0.0, row.not_before_s - now_s),
+            "waiting": [message.ticket for message in row.queue],
+            "crashes": len(row.crashed_at_s),
+            "stopping": self.stopping,
+        }
 
     # --- one unit ------------------------------------------------------------------------------------------------
 
@@ -183,7 +199,9 @@ class PodOwner:
         elif row.phase is Phase.INITIALIZED:
             row.phase = Phase.SYNCHRONIZING
             row.token = self._token()
-            self.effects.append(Synchronize(row.key, row.token, row.life, row.host, row.definition if row.make else None, absent=False))
+            self.effects.append(
+                Synchronize(row.key, row.token, row.life, row.host, row.definition if row.make else None, absent=False)
+            )
         else:
             self._decide(row, now_s)
 
@@ -194,7 +212,12 @@ class PodOwner:
         if row.device_last == unit.ticket:
             self._answer(row, Outcome.COMPLETED if row.device_applied else Outcome.FAILED, row.device_reason, now_s)
         elif row.device_last > unit.ticket:
-            self._crash(row, Verdict.MAYBE_STARTED, f"the device has answered ticket {row.device_last} already, which is later", now_s)
+            self._crash(
+                row,
+                Verdict.MAYBE_STARTED,
+                f"the device has answered ticket {row.device_last} already, which is later",
+                now_s,
+            )
         elif unit.mark is not None:
             self._answer(row, unit.mark.outcome, unit.mark.reason, now_s)
         elif unit.deadline_s is not None and unit.deadline_s <= now_s:
@@ -222,7 +245,12 @@ class PodOwner:
             if wanted in (None, row.host):
                 self._answer(row, Outcome.COMPLETED, None, now_s)
             else:
-                self._answer(row, Outcome.FAILED, row.moved_reason or f"host {wanted} could not take it; it is on {row.host}", now_s)
+                self._answer(
+                    row,
+                    Outcome.FAILED,
+                    row.moved_reason or f"host {wanted} could not take it; it is on {row.host}",
+                    now_s,
+                )
         elif wanted == row.host:
             self._answer(row, Outcome.COMPLETED, f"it is on {row.host} already", now_s)
         else:
@@ -232,7 +260,9 @@ class PodOwner:
         if answer.status is not Status.OK:
             row.phase = Phase.INITIALIZED
             row.reason = answer.reason or answer.status.value
-            row.not_before_s = now_s + min(self.limits.busy_retry_max_s, self.limits.busy_retry_min_s * 2.0**row.retries)
+            row.not_before_s = now_s + min(
+                self.limits.busy_retry_max_s, self.limits.busy_retry_min_s * 2.0**row.retries
+            )
             row.retries += 1
             self._advance(row, now_s)
             return
@@ -307,19 +337,28 @@ class PodOwner:
             for child in list(self.rows.values()):
                 if child.host == name and child is not row and child.hand is not None and child.phase in LIVING:
                     started = child.phase is Phase.CALLED
-                    self._end_life(child, Verdict.MAYBE_STARTED if started else Verdict.NOT_STARTED, f"the process of its host {name} crashed", now_s)
+                    self._end_life(
+                        child,
+                        Verdict.MAYBE_STARTED if started else Verdict.NOT_STARTED,
+                        f"the process of its host {name} crashed",
+                        now_s,
+                    )
 
     def _end_life(self, row: Row, verdict: Verdict, reason: str, now_s: float) -> None:
         row.attempts += verdict is not Verdict.NOT_STARTED or row.phase is Phase.CALLED
         row.verdict = verdict
         flushed = row.flush()
         self.effects.append(Abandon(row.token))
-        event = self._event(row, EventType.CRASHED, now_s, reason=reason, flushed=[message.ticket for message in flushed])
+        event = self._event(
+            row, EventType.CRASHED, now_s, reason=reason, flushed=[message.ticket for message in flushed]
+        )
         work = Work(row.hand, row.taken_s, row.called_s, now_s) if row.hand is not None else None
         traces = tuple(message.trace for message in flushed if message.trace)
         self._commit(row, (event,), "crashed", work, traces)
 
-    def _commit(self, row: Row, batch: tuple[Event, ...], then: str, work: Work | None = None, traces: tuple[str, ...] = ()) -> None:
+    def _commit(
+        self, row: Row, batch: tuple[Event, ...], then: str, work: Work | None = None, traces: tuple[str, ...] = ()
+    ) -> None:
         row.phase = Phase.COMMITTING
         row.token = self._token()
         self._waiting[row.token] = (row.key, then)
@@ -354,7 +393,9 @@ class PodOwner:
 
     def _on_crashed(self, row: Row, position: int, now_s: float) -> None:
         row.crashed_at_s = tuple(at_s for at_s in row.crashed_at_s if now_s - at_s < self.limits.restart_period_s)
-        decision = decide_restart(self.limits, restarted_at_s=row.crashed_at_s, now_s=now_s, jitter=jitter_of(row.key, position))
+        decision = decide_restart(
+            self.limits, restarted_at_s=row.crashed_at_s, now_s=now_s, jitter=jitter_of(row.key, position)
+        )
         row.crashed_at_s = (*row.crashed_at_s, now_s)
         early, row.early = row.early, []
         row.become_living(position)
@@ -385,5 +426,10 @@ class PodOwner:
                 self._sweep = iter(list(self.rows))
                 return
             row = self.rows.get(key)
-            if row is not None and row.idle and now_s - row.used_s > self.limits.idle_row_s and now_s - max(row.crashed_at_s, default=0.0) > self.limits.restart_period_s:
+            if (
+                row is not None
+                and row.idle
+                and now_s - row.used_s > self.limits.idle_row_s
+                and now_s - max(row.crashed_at_s, default=0.0) > self.limits.restart_period_s
+            ):
                 del self.rows[key]

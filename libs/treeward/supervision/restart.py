@@ -21,7 +21,9 @@ class Escalate:
     restarts: int
 
 
-def decide_restart(limits: Limits, *, restarted_at_s: Sequence[float], now_s: float, jitter: float) -> Restart | Escalate:
+def decide_restart(
+    limits: Limits, *, restarted_at_s: Sequence[float], now_s: float, jitter: float
+) -> Restart | Escalate:
     """Choose between trying again and escalating, given when we last restarted.
 
     OTP's restart intensity: more than `restarts_max` within the period is not going to mend itself. `jitter` is in

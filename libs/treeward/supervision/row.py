@@ -33,10 +33,39 @@ class Row:
     """One process. Slots, since there may be a million."""
 
     __slots__ = (
-        "answered", "attempts", "called_s", "crashed_at_s", "definition", "device_applied", "device_last", "device_reason", "early",
-        "existed", "exists", "hand", "host", "key", "life", "make", "moved", "moved_reason", "not_before_s", "observed", "paused", "phase", "queue", "ready_said", "reason",
-        "released", "reserves", "retries", "taken_s", "token", "used_s", "verdict",
-    )  # fmt: skip
+        "answered",
+        "attempts",
+        "called_s",
+        "crashed_at_s",
+        "definition",
+        "device_applied",
+        "device_last",
+        "device_reason",
+        "early",
+        "existed",
+        "exists",
+        "hand",
+        "host",
+        "key",
+        "life",
+        "make",
+        "moved",
+        "moved_reason",
+        "not_before_s",
+        "observed",
+        "paused",
+        "phase",
+        "queue",
+        "ready_said",
+        "reason",
+        "released",
+        "reserves",
+        "retries",
+        "taken_s",
+        "token",
+        "used_s",
+        "verdict",
+    )
 
     def __init__(self, key: str, life: int) -> None:
         self.key = key

@@ -20,7 +20,23 @@ from treeward.supervision.placement import Placed, Places, decide_placement, dem
 class Unplaced:
     """An address that this owner answers for: HERE in PROTOCOL table 2."""
 
-    __slots__ = ("answered", "committing", "came", "definition", "early", "fetching", "hand", "key", "paused", "queue", "reason", "released", "taken_s", "token", "used_s")
+    __slots__ = (
+        "answered",
+        "came",
+        "committing",
+        "definition",
+        "early",
+        "fetching",
+        "hand",
+        "key",
+        "paused",
+        "queue",
+        "reason",
+        "released",
+        "taken_s",
+        "token",
+        "used_s",
+    )
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -67,10 +83,14 @@ class ZoneOwner:
     # --- the fold of who is where --------------------------------------------------------------------------------
 
     def on_event(self, position: int, event: Event, now_s: float) -> None:
-        """An event of the zone was read, from the bucket or from the log; what is older than what is known changes nothing."""
+        """An event of the zone was read, from bucket or log; what is older than what is known changes nothing."""
         key = event.key
         if position <= self._positions.get(key, 0):
-            if position == self._positions.get(key) and key not in self.places.placed and event.kind not in ("pod", "host"):
+            if (
+                position == self._positions.get(key)
+                and key not in self.places.placed
+                and event.kind not in ("pod", "host")
+            ):
                 self._positions.pop(key, None)  # read ahead of the log, which has come up to it now
             return
         self._positions[key] = position
@@ -196,10 +216,18 @@ class ZoneOwner:
     def claim_pod(self, pod: str, instance: str, reason: str, now_s: float) -> None:
         """Name the next owner of a pod; the event says all else that its last one said (PROTOCOL S8, H11)."""
         before = self.pods[pod]
-        event = before.model_copy(update={
-            "type": EventType.CLAIMED, "life": self.epoch, "at": events.at(now_s), "owner": instance, "reason": reason,
-            "ticket": None, "operation": None, "epoch": None,
-        })  # fmt: skip
+        event = before.model_copy(
+            update={
+                "type": EventType.CLAIMED,
+                "life": self.epoch,
+                "at": events.at(now_s),
+                "owner": instance,
+                "reason": reason,
+                "ticket": None,
+                "operation": None,
+                "epoch": None,
+            }
+        )
         self.pods[pod] = event
         self._tokens += 1
         self._waiting[self._tokens] = (pod, "claimed")
@@ -210,9 +238,22 @@ class ZoneOwner:
         """Time has passed: waiting creates may have missed their deadline, idle rows are forgotten."""
         for key in [*self._homeless.values()]:
             row = self.rows.get(key)
-            if row is not None and row.hand is not None and row.hand.deadline_s is not None and row.hand.deadline_s <= now_s:
+            if (
+                row is not None
+                and row.hand is not None
+                and row.hand.deadline_s is not None
+                and row.hand.deadline_s <= now_s
+            ):
                 self._advance(row, now_s)
-        idle = [key for key, row in self.rows.items() if not row.fetching and not row.committing and row.hand is None and not row.queue and now_s - row.used_s > self.limits.idle_row_s]
+        idle = [
+            key
+            for key, row in self.rows.items()
+            if not row.fetching
+            and not row.committing
+            and row.hand is None
+            and not row.queue
+            and now_s - row.used_s > self.limits.idle_row_s
+        ]
         for key in idle:
             del self.rows[key]
 
@@ -241,12 +282,18 @@ class ZoneOwner:
         if row is None:
             return {}
         return {
-            "epoch": self.epoch, "life": self.epoch, "phase": "unplaced", "ticket": row.hand.ticket if row.hand is not None else None,
-            "operation": row.hand.operation if row.hand is not None else None, "reason": row.reason,
-            "taken_s": now_s - row.taken_s if row.hand is not None else None, "waiting": [message.ticket for message in row.queue],
-            "homeless": row.hand is not None and row.hand.ticket in self._homeless, "fold_complete": self.fold_complete,
+            "epoch": self.epoch,
+            "life": self.epoch,
+            "phase": "unplaced",
+            "ticket": row.hand.ticket if row.hand is not None else None,
+            "operation": row.hand.operation if row.hand is not None else None,
+            "reason": row.reason,
+            "taken_s": now_s - row.taken_s if row.hand is not None else None,
+            "waiting": [message.ticket for message in row.queue],
+            "homeless": row.hand is not None and row.hand.ticket in self._homeless,
+            "fold_complete": self.fold_complete,
             "stopping": self.stopping,
-        }  # fmt: skip
+        }
 
     # --- inside --------------------------------------------------------------------------------------------------
 
@@ -295,7 +342,12 @@ class ZoneOwner:
         elif exists or came is not None or unit.operation == "create":
             self._place(row, unit, now_s)
         else:
-            self._answer(row, Outcome.REJECTED, f"{self.zone}.{row.key} does not exist; only create can come first, not {unit.operation}", now_s)
+            self._answer(
+                row,
+                Outcome.REJECTED,
+                f"{self.zone}.{row.key} does not exist; only create can come first, not {unit.operation}",
+                now_s,
+            )
 
     def _supervise(self, row: Unplaced, unit: Message, now_s: float) -> None:
         """A definition of a pod is a unit of work to its supervisor."""
@@ -321,17 +373,30 @@ class ZoneOwner:
         if came is None and unit.operation != "create":
             self._answer(row, Outcome.REJECTED, f"no host {name} is defined in {self.zone}", now_s)
             return
-        definition = came.definition if came is not None and came.definition is not None else complete_spec("host", "create", unit.spec)
+        definition = (
+            came.definition
+            if came is not None and came.definition is not None
+            else complete_spec("host", "create", unit.spec)
+        )
         pod = definition.get("pod")
         if not self.pod_is_defined(str(pod)):
-            self._answer(row, Outcome.REJECTED, f"spec.pod: no pod {pod!r} is defined in {self.zone}; create it first, or name its ticket in `after`", now_s)
+            self._answer(
+                row,
+                Outcome.REJECTED,
+                f"spec.pod: no pod {pod!r} is defined in {self.zone}; create it first, or name its ticket in `after`",
+                now_s,
+            )
             return
         self._append_placed(row, unit, str(pod), name, definition, now_s)
 
     def _place(self, row: Unplaced, unit: Message, now_s: float) -> None:
         kind = row.key.partition(".")[0]
         came = row.came
-        definition = came.definition if came is not None and came.definition is not None else complete_spec(kind, unit.operation, unit.spec)
+        definition = (
+            came.definition
+            if came is not None and came.definition is not None
+            else complete_spec(kind, unit.operation, unit.spec)
+        )
         if not self.fold_complete:
             row.reason = "the zone supervisor is still reading who is where"
             self._homeless[unit.ticket] = row.key
@@ -354,7 +419,16 @@ class ZoneOwner:
         self.places.put(row.key, Placed(host.pod, host.name, demand, spread))
         self._append_placed(row, unit, host.pod, host.name, definition, now_s, reason=reason)
 
-    def _append_placed(self, row: Unplaced, unit: Message, pod: str, host: str, definition: dict[str, Any], now_s: float, reason: str | None = None) -> None:
+    def _append_placed(
+        self,
+        row: Unplaced,
+        unit: Message,
+        pod: str,
+        host: str,
+        definition: dict[str, Any],
+        now_s: float,
+        reason: str | None = None,
+    ) -> None:
         came = row.came
         existed = came is not None and came.existed
         event = self._event(row, EventType.PLACED, now_s, pod=pod, host=host, existed=existed, reason=reason)
@@ -372,7 +446,9 @@ class ZoneOwner:
             if row is None or row.hand is None or row.hand.ticket != ticket:
                 del self._homeless[ticket]
                 continue
-            definition = (row.came.definition if row.came is not None else None) or complete_spec(key.partition(".")[0], "create", row.hand.spec)
+            definition = (row.came.definition if row.came is not None else None) or complete_spec(
+                key.partition(".")[0], "create", row.hand.spec
+            )
             demand = demand_of(key.partition(".")[0], definition)
             if any(demand.fits(room) for room in free):
                 self._advance(row, now_s)
@@ -408,10 +484,16 @@ class ZoneOwner:
         assert unit is not None, "something is in hand"
         kind, _, id_ = row.key.partition(".")
         fields: dict[str, Any] = {
-            "type": type_, "zone": self.zone, "kind": kind, "id": id_, "life": self.epoch, "answered": row.answered,
-            "at": events.at(now_s), "ticket": unit.ticket, "operation": unit.operation or None, "paused": row.paused,
+            "type": type_,
+            "zone": self.zone,
+            "kind": kind,
+            "id": id_,
+            "life": self.epoch,
+            "answered": row.answered,
+            "at": events.at(now_s),
+            "ticket": unit.ticket,
+            "operation": unit.operation or None,
+            "paused": row.paused,
             "released": row.released,
-        } | changes  # fmt: skip
+        } | changes
         return Event.model_construct(**fields)
-
-

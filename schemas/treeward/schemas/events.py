@@ -72,22 +72,40 @@ class Event(BaseModel):
     zone: str
     kind: str
     id: str
-    life: int = Field(ge=0, description="the life in which it was appended; an event that begins a life names the one it ends")
-    answered: int = Field(default=0, ge=0, description="the last ticket answered for this resource, this event included")
+    life: int = Field(
+        ge=0, description="the life in which it was appended; an event that begins a life names the one it ends"
+    )
+    answered: int = Field(
+        default=0, ge=0, description="the last ticket answered for this resource, this event included"
+    )
     at: datetime
     pod: str | None = Field(default=None, description="none: unplaced")
     host: str | None = None
-    definition: dict[str, Any] | None = Field(default=None, description="the spec as of `answered`; none: nothing exists")
-    reserves: dict[str, Any] | None = Field(default=None, description="while placed and nothing exists: the spec that the place is kept for")
+    definition: dict[str, Any] | None = Field(
+        default=None, description="the spec as of `answered`; none: nothing exists"
+    )
+    reserves: dict[str, Any] | None = Field(
+        default=None, description="while placed and nothing exists: the spec that the place is kept for"
+    )
     ticket: int | None = Field(default=None, description="the unit answered, or the one in hand")
     operation: str | None = Field(default=None, description="the operation of that unit")
     attempts: int = Field(default=0, ge=0, description="lives in which the unit in hand was called without an answer")
     verdict: Verdict | None = Field(default=None, description="of the unit in hand")
-    flushed: list[int] = Field(default_factory=list, description="`crashed`: the tickets that waited behind it, all not_started")
-    removed: bool = Field(default=False, description="nothing exists any more; the address goes back to the zone supervisor")
-    last: DeviceOutcome | None = Field(default=None, description="`handed_off`: the device's last ticket; none: it answered none")
-    last_unknown: bool = Field(default=False, description="`handed_off` after the device was isolated: its last ticket is unknown")
-    existed: bool = Field(default=False, description="`handed_off`: whether the object existed; to be made at the next place")
+    flushed: list[int] = Field(
+        default_factory=list, description="`crashed`: the tickets that waited behind it, all not_started"
+    )
+    removed: bool = Field(
+        default=False, description="nothing exists any more; the address goes back to the zone supervisor"
+    )
+    last: DeviceOutcome | None = Field(
+        default=None, description="`handed_off`: the device's last ticket; none: it answered none"
+    )
+    last_unknown: bool = Field(
+        default=False, description="`handed_off` after the device was isolated: its last ticket is unknown"
+    )
+    existed: bool = Field(
+        default=False, description="`handed_off`: whether the object existed; to be made at the next place"
+    )
     moved: int = Field(default=0, ge=0, description="the ticket for which it was last moved to another host")
     paused: bool = False
     quarantined: bool = False

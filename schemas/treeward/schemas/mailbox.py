@@ -17,7 +17,7 @@ class Mark(BaseModel):
 
 
 class Message(BaseModel):
-    """A unit of work on its way into a mailbox. A process takes it only by the take rule; it may be lost, doubled or late."""
+    """A unit of work on its way into a mailbox, which may be lost, doubled or late; see the take rule."""
 
     model_config = ConfigDict(extra="ignore")
 

@@ -8,7 +8,7 @@ Service = Literal["orchestrator", "zone-supervisor", "pod-agent"]
 
 
 class Holding(BaseModel):
-    """A branch that the instance acts for: its claim's subject stands for the branch, the position of it is the epoch."""
+    """A branch that the instance acts for, and the position of the claim that made it the owner."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 

@@ -49,7 +49,7 @@ def explain_validation(error: ValidationError, *, prefix: str = "", fields: Iter
     """
     items = error.errors(include_url=False)
     parts = [
-        _explain(dict(item), prefix, None if fields is None else tuple(fields))
+        explain_problem(dict(item), prefix, None if fields is None else tuple(fields))
         for item in items[:PROBLEMS_IN_SENTENCE_MAX]
     ]
     more = len(items) - PROBLEMS_IN_SENTENCE_MAX
@@ -87,8 +87,8 @@ def short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _explain(item: dict[str, Any], prefix: str, fields: tuple[str, ...] | None) -> str:
-    """One problem: `field: what would be right, not what is there`."""
+def explain_problem(item: dict[str, Any], prefix: str = "", fields: tuple[str, ...] | None = None) -> str:
+    """One entry of `ValidationError.errors()`: `field: what would be right, not what is there`."""
     kind, context, found = item["type"], item.get("ctx", {}), item["input"]
     location = [*([prefix] if prefix else []), *(part for part in item["loc"] if part != "[key]")]
     where = ".".join(_name(part) for part in location) or "body"

@@ -1,4 +1,4 @@
-"""Every stream and bucket of a zone as data (DESIGN section 4, the table). Provisioning turns these into server calls."""
+"""Every stream and bucket of a zone as data (DESIGN section 4). Provisioning turns these into server calls."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -85,12 +85,36 @@ def streams_of(zone: str, retention: Retention) -> tuple[StreamSpec, ...]:
         StreamSpec(work(zone), (subjects.work_of_zone(zone),), replicas, discard="new", duplicate_window_s=window_s),
         StreamSpec(work_history(zone), (), replicas, age_s=retention.history_age_s, mirror=work(zone)),
         StreamSpec(
-            log(zone), (subjects.log_of_zone(zone),), replicas, age_s=retention.log_age_s, message_ttl=True, atomic=True,
-            duplicate_window_s=window_s, republish=(subjects.log_of_zone(zone), f"tw.event.{zone}.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}.{{{{wildcard(3)}}}}"),
+            log(zone),
+            (subjects.log_of_zone(zone),),
+            replicas,
+            age_s=retention.log_age_s,
+            message_ttl=True,
+            atomic=True,
+            duplicate_window_s=window_s,
+            republish=(
+                subjects.log_of_zone(zone),
+                f"tw.event.{zone}.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}.{{{{wildcard(3)}}}}",
+            ),
         ),
-        StreamSpec(mailbox(zone), (subjects.mailboxes_of_zone(zone),), replicas, storage="memory", age_s=retention.mailbox_age_s),
         StreamSpec(
-            state(zone), (), replicas, per_subject_max=1, message_ttl=True, rollup=True,
-            source=(log(zone), subjects.log_of_zone(zone), f"$KV.{state_bucket(zone)}.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}"),
+            mailbox(zone),
+            (subjects.mailboxes_of_zone(zone),),
+            replicas,
+            storage="memory",
+            age_s=retention.mailbox_age_s,
         ),
-    )  # fmt: skip
+        StreamSpec(
+            state(zone),
+            (),
+            replicas,
+            per_subject_max=1,
+            message_ttl=True,
+            rollup=True,
+            source=(
+                log(zone),
+                subjects.log_of_zone(zone),
+                f"$KV.{state_bucket(zone)}.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}",
+            ),
+        ),
+    )

@@ -111,4 +111,3 @@ def api(endpoint: str, zone: str) -> str:
 def owner_api(endpoint: str, zone: str, partition: str) -> str:
     """Where the owner of a branch answers an orchestrator's question about what it holds in hand."""
     return f"tw.owner.{endpoint}.{zone}.{partition}"
-

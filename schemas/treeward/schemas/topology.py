@@ -3,9 +3,9 @@
 Names are keys, so that none can be there twice, and each entry holds what the `create` of that kind takes as its spec.
 """
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from treeward.schemas.address import RESERVED
 from treeward.schemas.specs import HostSpec, Labels, Mebibytes, NotNegative, PodSpec, Positive, Token, ZoneSpec
@@ -53,10 +53,20 @@ class TopologyPod(_Part):
 
 
 class TopologyZone(_Part):
-    """A zone with its pods."""
+    """A zone with its pods. A host's name is unique in its zone, since its address does not name the pod."""
 
     labels: Labels = Field(default_factory=dict)
     pods: dict[BranchName, TopologyPod] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _hosts_are_unique(self) -> Self:
+        pod_of: dict[str, str] = {}
+        for pod_name, pod in self.pods.items():
+            for host in pod.hosts:
+                if host in pod_of:
+                    raise ValueError(f"host {host!r} is in pods {pod_of[host]} and {pod_name}; a zone has it once")
+                pod_of[host] = pod_name
+        return self
 
     def spec(self) -> ZoneSpec:
         """What its `create` says."""

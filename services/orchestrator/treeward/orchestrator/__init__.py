@@ -1,1 +1,1 @@
-"""The service that always takes work: dispatchers of the zones dealt to it, the contended claim of root, and `tw.api`."""
+"""The service that always takes work: dispatchers of its share of zones, the contended claim of root, `tw.api`."""

@@ -16,7 +16,9 @@ def describe_queues(fold: Dispatcher, body: bytes, caught_up: bool) -> bytes:
     elif question.get("key"):
         keys = [question["key"]] if question["key"] in fold.queues else []
     else:
-        waiting = sorted(key for key, queue in fold.queues.items() if queue.tickets and key > question.get("beyond", ""))
+        waiting = sorted(
+            key for key, queue in fold.queues.items() if queue.tickets and key > question.get("beyond", "")
+        )
         keys = waiting[: question.get("limit", UNITS_MAX)]
     return json.dumps(
         {

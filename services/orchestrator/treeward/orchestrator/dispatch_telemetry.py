@@ -62,12 +62,18 @@ class DispatchTelemetry:
         now_s = effect.message.sent_s
         submit = tracer.unit_context(self._zone, self.work_created_s, ticket, effect.submitted_trace)
         attributes: dict[str, str | bool | int | float] = {
-            names.MESSAGING_SYSTEM: names.SYSTEM, names.ZONE: self._zone, names.RESOURCE: f"{self._zone}.{effect.key}",
-            names.TICKET: ticket, names.OPERATION: effect.message.operation, names.LIFE: effect.message.life,
+            names.MESSAGING_SYSTEM: names.SYSTEM,
+            names.ZONE: self._zone,
+            names.RESOURCE: f"{self._zone}.{effect.key}",
+            names.TICKET: ticket,
+            names.OPERATION: effect.message.operation,
+            names.LIFE: effect.message.life,
             names.ATTEMPT: effect.message.attempts + 1,
-        }  # fmt: skip
+        }
         if first:
-            tracer.span(names.SUBMIT, effect.submitted_trace, effect.stored_s, now_s, Kind.PRODUCER, attributes, reserved=submit)
+            tracer.span(
+                names.SUBMIT, effect.submitted_trace, effect.stored_s, now_s, Kind.PRODUCER, attributes, reserved=submit
+            )
         begun_s = effect.stored_s if first else now_s
         return tracer.span(names.DISPATCH, submit, begun_s, now_s, Kind.PRODUCER, attributes)
 
@@ -88,7 +94,17 @@ class DispatchTelemetry:
         if self._trace is not None and cause is not None:
             event = effect.event
             self._tracer.span(
-                names.SETTLE, self._trace, cause.time_s, self._context.now_s(), Kind.CLIENT,
-                {names.ZONE: self._zone, names.RESOURCE: f"{self._zone}.{event.key}", names.TICKET: effect.ticket, names.OUTCOME: outcome, names.POSITION: effect.position},
+                names.SETTLE,
+                self._trace,
+                cause.time_s,
+                self._context.now_s(),
+                Kind.CLIENT,
+                {
+                    names.ZONE: self._zone,
+                    names.RESOURCE: f"{self._zone}.{event.key}",
+                    names.TICKET: effect.ticket,
+                    names.OUTCOME: outcome,
+                    names.POSITION: effect.position,
+                },
                 error=None if event.type is EventType.COMPLETED else outcome,
-            )  # fmt: skip
+            )

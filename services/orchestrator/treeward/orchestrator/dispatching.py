@@ -44,7 +44,9 @@ class Dispatching:
 
     async def run(self) -> None:
         """Dispatch until cancelled; what was sent and not answered is sent again by whoever comes next."""
-        self._serving = await self.context.bus.serve(subjects.owner_api("queued", self.zone, "dispatcher"), self._describe)
+        self._serving = await self.context.bus.serve(
+            subjects.owner_api("queued", self.zone, "dispatcher"), self._describe
+        )
         try:
             while True:
                 try:
@@ -75,7 +77,11 @@ class Dispatching:
         await self._read(streams.log(self.zone), subjects.log_of_zone(self.zone), state.last + 1, self._on_log)
         claims_read = asyncio.Event()
         claims = await self._read(
-            streams.log(self.zone), subjects.claims_of_zone_and_pods(self.zone), Start.LAST_PER_SUBJECT, self._on_claim, claims_read.set
+            streams.log(self.zone),
+            subjects.claims_of_zone_and_pods(self.zone),
+            Start.LAST_PER_SUBJECT,
+            self._on_claim,
+            claims_read.set,
         )
         await claims_read.wait()
         await claims.close()
@@ -83,7 +89,12 @@ class Dispatching:
             self.fold.know_pod(pod)
         self._carry_out()
         await self._read(
-            streams.work(self.zone), subjects.work_of_zone(self.zone), 1, self._on_work, self.caught_up.set, purged_is_fine=True
+            streams.work(self.zone),
+            subjects.work_of_zone(self.zone),
+            1,
+            self._on_work,
+            self.caught_up.set,
+            purged_is_fine=True,
         )
         self.context.log.info("dispatches", zone=self.zone, log_from=state.last + 1)
 
@@ -92,10 +103,23 @@ class Dispatching:
         return state.created_s if state is not None else 0.0
 
     async def _read(
-        self, stream: str, subject: str, start: int | Start, deliver: Callable[[Stored], None], caught_up: Callable[[], None] | None = None, *, purged_is_fine: bool = False
+        self,
+        stream: str,
+        subject: str,
+        start: int | Start,
+        deliver: Callable[[Stored], None],
+        caught_up: Callable[[], None] | None = None,
+        *,
+        purged_is_fine: bool = False,
     ) -> Reader:
         reader = await self.context.bus.read(
-            stream, subject, start, deliver, on_lost=self._again.set, on_caught_up=caught_up, purged_is_fine=purged_is_fine
+            stream,
+            subject,
+            start,
+            deliver,
+            on_lost=self._again.set,
+            on_caught_up=caught_up,
+            purged_is_fine=purged_is_fine,
         )
         self._readers.append(reader)
         return reader
@@ -136,7 +160,14 @@ class Dispatching:
 
     def _on_work(self, stored: Stored) -> None:
         self.telemetry.read.inc()
-        self.fold.on_work(stored.position, stored.subject, stored.data, codec.trace_of(stored.headers), stored.time_s, self.context.now_s())
+        self.fold.on_work(
+            stored.position,
+            stored.subject,
+            stored.data,
+            codec.trace_of(stored.headers),
+            stored.time_s,
+            self.context.now_s(),
+        )
         self._carry_out()
 
     def _on_fetched(self, key: str, position: int, event: Event | None) -> None:

@@ -73,7 +73,12 @@ class Orchestrator:
             try:
                 known = asyncio.Event()
                 reader = await self.context.bus.read(
-                    streams.log(ROOT), subjects.log_of_zone(ROOT), Start.LAST_PER_SUBJECT, self._on_root_event, on_lost=self._lost.set, on_caught_up=known.set
+                    streams.log(ROOT),
+                    subjects.log_of_zone(ROOT),
+                    Start.LAST_PER_SUBJECT,
+                    self._on_root_event,
+                    on_lost=self._lost.set,
+                    on_caught_up=known.set,
                 )
                 await known.wait()
                 return reader
@@ -106,7 +111,10 @@ class Orchestrator:
             mine = rendezvous(zone, alive) == self.context.instance
             if mine and zone not in self.dispatching:
                 dispatching = Dispatching(self.context, zone)
-                self.dispatching[zone] = (dispatching, asyncio.create_task(dispatching.run(), name=f"dispatcher of {zone}"))
+                self.dispatching[zone] = (
+                    dispatching,
+                    asyncio.create_task(dispatching.run(), name=f"dispatcher of {zone}"),
+                )
             elif not mine and zone in self.dispatching:
                 await self._stop_dispatching(zone)
         for zone, (_, task) in self.dispatching.items():
@@ -141,12 +149,21 @@ class Orchestrator:
         if claim.instance != self.context.instance and not impatient:
             return
         event = Event(
-            type=EventType.CLAIMED, zone=ROOT, kind="zone", id=ROOT, life=branch.epoch, at=at(now_s), owner=self.context.instance, reason=claim.reason
+            type=EventType.CLAIMED,
+            zone=ROOT,
+            kind="zone",
+            id=ROOT,
+            life=branch.epoch,
+            at=at(now_s),
+            owner=self.context.instance,
+            reason=claim.reason,
         )
         draft = codec.draft_of(event, instance=self.context.instance, trace=None)
         subject = subjects.claim_of_zone(ROOT)
         try:
-            result = await self.context.bus.append_expecting(streams.log(ROOT), draft, subject=subject, position=branch.epoch)
+            result = await self.context.bus.append_expecting(
+                streams.log(ROOT), draft, subject=subject, position=branch.epoch
+            )
         except BusError as error:
             self.context.log.warning("could not claim root and tries again", reason=str(error))
             return

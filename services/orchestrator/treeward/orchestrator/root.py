@@ -52,7 +52,12 @@ class RootInCharge:
         self.owner.fold_complete = True
         known = asyncio.Event()
         reader = await self.context.bus.read(
-            streams.log(ROOT), subjects.log_of_zone(ROOT), Start.LAST_PER_SUBJECT, self._on_event, on_lost=self._on_lost, on_caught_up=known.set
+            streams.log(ROOT),
+            subjects.log_of_zone(ROOT),
+            Start.LAST_PER_SUBJECT,
+            self._on_event,
+            on_lost=self._on_lost,
+            on_caught_up=known.set,
         )
         self._readers.append(reader)
         self._subscriptions.append(await listen(self.context, "zone-supervisor", self.children.on_heartbeat))
@@ -103,21 +108,32 @@ class RootInCharge:
                 self.context.log.warning("was away, and suspects itself before its children", zone=ROOT)
 
     async def _claim(self, claim: effects.ClaimBranch) -> None:
-        """Claim a zone in its own log, with the previous claim's position expected: a stale root changes nothing twice."""
+        """Claim a zone in its own log, with the previous claim expected: a stale root changes nothing twice."""
         zone = claim.branch
         branch = self.children.branches[zone]
         definition = self._zones[zone].definition if zone in self._zones else None
         event = Event(
-            type=EventType.CLAIMED, zone=zone, kind="zone", id=zone, life=branch.epoch, at=at(self.context.now_s()), definition=definition,
-            owner=claim.instance, reason=claim.reason,
-        )  # fmt: skip
+            type=EventType.CLAIMED,
+            zone=zone,
+            kind="zone",
+            id=zone,
+            life=branch.epoch,
+            at=at(self.context.now_s()),
+            definition=definition,
+            owner=claim.instance,
+            reason=claim.reason,
+        )
         subject = subjects.claim_of_zone(zone)
         try:
             draft = codec.draft_of(event, instance=self.context.instance, trace=None)
-            result = await self.context.bus.append_expecting(streams.log(zone), draft, subject=subject, position=branch.epoch)
+            result = await self.context.bus.append_expecting(
+                streams.log(zone), draft, subject=subject, position=branch.epoch
+            )
             if isinstance(result, int):
                 self.children.on_claimed(zone, claim.instance, result, self.context.now_s())
-                self.context.log.warning("claims a zone", branch=zone, instance=claim.instance, epoch=result, reason=claim.reason)
+                self.context.log.warning(
+                    "claims a zone", branch=zone, instance=claim.instance, epoch=result, reason=claim.reason
+                )
                 self.context.metrics.counter(names.TAKEOVERS, zone, "zone", "claim").inc()
             else:
                 if isinstance(result, Refused):

@@ -19,7 +19,9 @@ from treeward.telemetry import names
 class PodInCharge:
     """One pod, owned in one epoch."""
 
-    def __init__(self, context: Context, claim: Claimed, device: DeviceClient, gave_up: Callable[[str, bool], None]) -> None:
+    def __init__(
+        self, context: Context, claim: Claimed, device: DeviceClient, gave_up: Callable[[str, bool], None]
+    ) -> None:
         self.zone, _, self.pod = claim.branch.partition(".")
         self.owner = PodOwner(self.zone, self.pod, claim.epoch, context.limits)
         self._context = context
@@ -41,7 +43,9 @@ class PodInCharge:
         self._answers = await self._context.bus.serve(subjects.owner_api("explain", self.zone, self.pod), self._explain)
         metrics = self._context.metrics
         metrics.gauge(names.ROWS, self.zone, self.pod).follow(lambda: len(self.owner.rows))
-        metrics.gauge(names.MAILBOX_UNITS, self.zone, self.pod).follow(lambda: sum(len(row.queue) for row in self.owner.rows.values()))
+        metrics.gauge(names.MAILBOX_UNITS, self.zone, self.pod).follow(
+            lambda: sum(len(row.queue) for row in self.owner.rows.values())
+        )
 
     async def _explain(self, _subject: str, body: bytes) -> bytes:
         return json.dumps(self.owner.describe(body.decode(), self._context.now_s())).encode()
@@ -92,7 +96,9 @@ class Agent:
     async def _begin(self, claim: Claimed, gave_up: Callable[[str, bool], None]) -> PodInCharge | None:
         address = (claim.event.definition or {}).get("device") or self.context.settings.device
         if not address:
-            self.context.log.error("a pod has no device: name one in its definition or set TREEWARD_DEVICE", branch=claim.branch)
+            self.context.log.error(
+                "a pod has no device: name one in its definition or set TREEWARD_DEVICE", branch=claim.branch
+            )
             return None
         pod = PodInCharge(self.context, claim, self._device(address), gave_up)
         await pod.start()

@@ -58,10 +58,14 @@ class ZoneInCharge:
         self._subscriptions.append(await listen(self.context, "pod-agent", self._on_heartbeat))
         await pods_known.wait()
         await self._loop.start()
-        self._subscriptions.append(await self.context.bus.serve(subjects.owner_api("explain", self.zone, ZONE_PARTITION), self._explain))
+        self._subscriptions.append(
+            await self.context.bus.serve(subjects.owner_api("explain", self.zone, ZONE_PARTITION), self._explain)
+        )
         self._deciding = asyncio.create_task(self._supervise(), name=f"supervision of {self.zone}")
         bucket_read = asyncio.Event()
-        await self._read(streams.state(self.zone), streams.state_subject(self.zone, "*.*"), 1, self._on_entry, bucket_read.set)
+        await self._read(
+            streams.state(self.zone), streams.state_subject(self.zone, "*.*"), 1, self._on_entry, bucket_read.set
+        )
         self._folding = asyncio.create_task(self._fold_log(bucket_read), name=f"fold of {self.zone}")
         metrics = self.context.metrics
         metrics.gauge(names.ROWS, self.zone, ZONE_PARTITION).follow(lambda: len(self.owner.rows))
@@ -69,10 +73,25 @@ class ZoneInCharge:
     async def _fold_log(self, bucket_read: asyncio.Event) -> None:
         """From where the bucket ends, the log: an entry replaced while we read has a higher position there (H10)."""
         await bucket_read.wait()
-        await self._read(streams.log(self.zone), subjects.log_of_zone(self.zone), self._folded_up_to + 1, self._on_log, self._on_folded)
+        await self._read(
+            streams.log(self.zone),
+            subjects.log_of_zone(self.zone),
+            self._folded_up_to + 1,
+            self._on_log,
+            self._on_folded,
+        )
 
-    async def _read(self, stream: str, subject: str, start: int | Start, deliver: Callable[[Stored], None], caught_up: Callable[[], None]) -> None:
-        reader = await self.context.bus.read(stream, subject, start, deliver, on_lost=self._on_lost, on_caught_up=caught_up)
+    async def _read(
+        self,
+        stream: str,
+        subject: str,
+        start: int | Start,
+        deliver: Callable[[Stored], None],
+        caught_up: Callable[[], None],
+    ) -> None:
+        reader = await self.context.bus.read(
+            stream, subject, start, deliver, on_lost=self._on_lost, on_caught_up=caught_up
+        )
         if self._closed:
             await reader.close()
         else:
@@ -113,7 +132,12 @@ class ZoneInCharge:
     def _on_folded(self) -> None:
         self.owner.on_fold_complete(self.context.now_s())
         self._loop.carry_out()
-        self.context.log.info("knows who is where", zone=self.zone, hosts=len(self.owner.places.hosts), placed=len(self.owner.places.placed))
+        self.context.log.info(
+            "knows who is where",
+            zone=self.zone,
+            hosts=len(self.owner.places.hosts),
+            placed=len(self.owner.places.placed),
+        )
 
     def _on_heartbeat(self, heartbeat: Heartbeat, now_s: float) -> None:
         if heartbeat.zone in (None, self.zone):
@@ -140,7 +164,11 @@ class ZoneInCharge:
     def _tell(self, branch: str, instance: str, reason: str, now_s: float) -> None:
         self.context.log.warning("claims a pod", branch=branch, instance=instance, reason=reason)
         self.context.metrics.counter(names.TAKEOVERS, self.zone, "pod", "claim").inc()
-        attributes: dict[str, str | bool | int | float] = {names.ZONE: self.zone, names.POD: branch.partition(".")[2], names.REASON: reason}
+        attributes: dict[str, str | bool | int | float] = {
+            names.ZONE: self.zone,
+            names.POD: branch.partition(".")[2],
+            names.REASON: reason,
+        }
         self.context.tracer.span(names.TAKEOVER, None, now_s, now_s, Kind.INTERNAL, attributes, always=True)
 
     async def _explain(self, _subject: str, body: bytes) -> bytes:
