@@ -1,6 +1,6 @@
 """Spans on their way out: one unit's waterfall over OTLP, sampling, and an exporter that is in trouble."""
 
-import gc
+import socket
 import threading
 from collections.abc import Iterator
 from random import Random
@@ -70,7 +70,14 @@ def test_a_unit_is_one_waterfall_across_two_programs(receiver: OtlpReceiver) -> 
         "submit": "PRODUCER", "dispatch": "PRODUCER", "mailbox wait": "INTERNAL",
         "process": "CONSUMER", "device call": "CLIENT", "settle": "CLIENT",
     }  # fmt: skip
-    assert spans["process"].attributes == {"treeward.resource": "zone-a.vm.web-1", "treeward.outcome": "completed"}
+    assert spans["process"].attributes == {
+        "treeward.resource": "zone-a.vm.web-1",
+        "treeward.outcome": "completed",
+        "messaging.system": "nats",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.template": "tw.mailbox.{zone}.{pod}.{kind}.{id}",
+    }
     assert spans["process"].start_s == pytest.approx(NOW_S + 0.004, abs=1e-6)
     resource = spans["process"].resource
     assert resource["service.namespace"] == "treeward"
@@ -198,6 +205,16 @@ def test_a_receiver_that_is_away_costs_spans_and_nothing_else(
     assert receiver.spans == []
 
 
+def test_a_receiver_that_never_answers_does_not_keep_a_program_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "600")  # more than this test may take
+        tracer = tracer_from_environment("pod-agent", "pod-agent-aaaaaa")
+        tracer.span(names.PROCESS, None, NOW_S, NOW_S)
+        tracer.close(timeout_s=0.1)
+        assert not tracer.enabled
+
+
 def test_ids_come_from_the_randomness_that_was_handed_in(receiver: OtlpReceiver) -> None:
     def contexts(seed: int) -> list[str]:
         tracer = tracer_from_environment("pod-agent", "pod-agent-aaaaaa", random=Random(seed))
@@ -206,4 +223,3 @@ def test_ids_come_from_the_randomness_that_was_handed_in(receiver: OtlpReceiver)
         return made
 
     assert contexts(1) == contexts(1) != contexts(2)
-    gc.collect()

@@ -10,23 +10,21 @@ from typing import Literal
 # --- spans: one waterfall for each unit of work, docs/tracing.md ---
 
 SUBMIT = "submit"
-"""PRODUCER, the root: from the receipt of WORK to the moment its dispatcher read it."""
+"""PRODUCER, the root: from the moment WORK stored the unit to its first sending."""
 DISPATCH = "dispatch"
-"""PRODUCER, child of submit, in the orchestrator: from reading (or the reason to send again) to sending."""
+"""PRODUCER, child of submit, in the orchestrator: each sending of the unit; the first with what it waited for."""
 MAILBOX_WAIT = "mailbox wait"
-"""INTERNAL, child of dispatch, in the owner: from arrival in the mailbox to being taken."""
+"""INTERNAL, child of dispatch, in the owner: from sending to being taken."""
 PROCESS = "process"
 """CONSUMER, child of dispatch, linked to it too: from being taken to the commit of the outcome."""
 DEVICE_CALL = "device call"
 """CLIENT, child of process: one request to the device, repetitions are spans of their own."""
-SYNCHRONIZE = "device synchronize"
-"""CLIENT, child of process where a unit caused it, else a root: the first request of a life."""
 SETTLE = "settle"
 """CLIENT, child of process, in the orchestrator: from the commit of the outcome to its reading."""
 CRASH = "crash"
-"""INTERNAL, a root that is always sampled, linked to the unit in hand and to the flushed ones (128 at most)."""
+"""INTERNAL, child of the process span it ends, linked to the flushed units (128 at most); always kept."""
 TAKEOVER = "takeover"
-"""INTERNAL, a root that is always sampled: a supervisor claimed a branch for another instance."""
+"""INTERNAL, a root that is always kept: a supervisor claimed a branch for another instance."""
 DEVICE_APPLY = "device apply"
 """SERVER, child of device call: in the device or its guard."""
 
@@ -36,10 +34,6 @@ MESSAGING_SYSTEM = "messaging.system"
 MESSAGING_OPERATION_NAME = "messaging.operation.name"
 MESSAGING_OPERATION_TYPE = "messaging.operation.type"
 MESSAGING_DESTINATION_TEMPLATE = "messaging.destination.template"
-MESSAGING_DESTINATION_NAME = "messaging.destination.name"
-MESSAGING_MESSAGE_ID = "messaging.message.id"
-MESSAGING_CONVERSATION_ID = "messaging.message.conversation_id"
-ERROR_TYPE = "error.type"
 
 ZONE = "treeward.zone"
 POD = "treeward.pod"
@@ -54,8 +48,6 @@ EPOCH = "treeward.epoch"
 POSITION = "treeward.position"
 ATTEMPT = "treeward.attempt"
 """1 for the first dispatch of a unit."""
-CAUSE = "treeward.cause"
-"""Why a unit was sent: `first`, `life` (a new life), `resend` (no answer), `start` (of the dispatcher)."""
 VERDICT = "treeward.verdict"
 REASON = "treeward.reason"
 UNITS = "treeward.units"
@@ -67,6 +59,25 @@ SYSTEM = "nats"
 WORK_TEMPLATE = "tw.work.{zone}.{kind}.{id}"
 MAILBOX_TEMPLATE = "tw.mailbox.{zone}.{pod}.{kind}.{id}"
 LOG_TEMPLATE = "tw.log.{zone}.{kind}.{id}.{type}"
+
+
+def _messaging(name: str, kind: str, template: str) -> dict[str, str]:
+    return {
+        MESSAGING_SYSTEM: SYSTEM,
+        MESSAGING_OPERATION_NAME: name,
+        MESSAGING_OPERATION_TYPE: kind,
+        MESSAGING_DESTINATION_TEMPLATE: template,
+    }
+
+
+FIXED: dict[str, dict[str, str]] = {
+    SUBMIT: _messaging("submit", "create", WORK_TEMPLATE),
+    DISPATCH: _messaging("dispatch", "send", MAILBOX_TEMPLATE),
+    MAILBOX_WAIT: _messaging("receive", "receive", MAILBOX_TEMPLATE),
+    PROCESS: _messaging("process", "process", MAILBOX_TEMPLATE),
+    SETTLE: _messaging("settle", "settle", LOG_TEMPLATE),
+}
+"""Attributes that every span of a name has; the encoder adds them, nobody passes them."""
 
 # --- metrics ---
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 
+from treeward.telemetry import names
 from treeward.telemetry.traceparent import Context
 
 Attribute = str | bool | int | float
@@ -24,6 +25,7 @@ _FLAGS = b"\x85\x01\x00\x01\x00\x00"  # flags (16), fixed32: the parent's place 
 _LINK_FLAGS = b"\x35\x00\x01\x00\x00"  # the same in a link (6)
 _KINDS = {kind: b"\x30" + bytes([kind.value + 1]) for kind in SpanKind}  # kind (6); OTLP counts from 1
 _ERROR = b"\x18\x02"
+_NONE: dict[str, str] = {}
 
 
 class Row(NamedTuple):
@@ -69,8 +71,10 @@ def encode_span(row: Row) -> bytes:
     ]  # fmt: skip
     if parent is not None:
         parts += b"\x22\x08", parent.span_id.to_bytes(8)
+    fixed = names.FIXED.get(name, _NONE)
     for key, value in attributes.items():
-        parts.append(_field(b"\x4a", _pair(key, value)))
+        if key not in fixed:  # a key twice is no valid span
+            parts.append(_field(b"\x4a", _pair(key, value)))
     for link in links:
         body = b"\x0a\x10" + link.trace_id.to_bytes(16) + b"\x12\x08" + link.span_id.to_bytes(8) + _LINK_FLAGS
         parts.append(_field(b"\x6a", body))
@@ -106,7 +110,9 @@ def _key(key: str) -> bytes:
 
 @lru_cache(maxsize=256)
 def _name(name: str) -> bytes:
-    return _field(b"\x2a", name.encode())
+    """The name with the attributes that all spans of that name have."""
+    fixed = names.FIXED.get(name, _NONE).items()
+    return _field(b"\x2a", name.encode()) + b"".join(_field(b"\x4a", _pair(key, value)) for key, value in fixed)
 
 
 def _field(tag: bytes, body: bytes) -> bytes:
