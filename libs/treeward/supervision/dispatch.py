@@ -12,58 +12,12 @@ from heapq import heappop, heappush
 from treeward.schemas import address, subjects
 from treeward.schemas.events import Event, EventType, Outcome
 from treeward.schemas.mailbox import Mark, Message
+from treeward.supervision.credit import Credit
 from treeward.supervision.effects import Effect, Fetch, ReadBody, Send, Settled
 from treeward.supervision.knowledge import began_at, pod_of
 from treeward.supervision.limits import Limits
 from treeward.supervision.pending import Pending, read_pending
-
-
-class Queue:
-    """What a dispatcher knows of one resource, and its unanswered tickets in order."""
-
-    __slots__ = (
-        "answered",
-        "attempts",
-        "attempts_ticket",
-        "began",
-        "credited",
-        "due_s",
-        "fetching",
-        "key",
-        "pause_ticket",
-        "pod",
-        "position",
-        "released",
-        "resend_s",
-        "resume_ticket",
-        "sent",
-        "slow",
-        "tickets",
-        "waits_for_credit",
-    )
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self.position = -1
-        """Of the last event applied; -1: not even fetched yet, nothing may be sent."""
-        self.fetching = False
-        self.pod: str | None = None
-        self.began = 0
-        self.answered = 0
-        self.tickets: deque[int] = deque()
-        self.sent = 0
-        """How many of the first tickets are in the mailbox of the current life."""
-        self.credited = 0
-        self.slow = False
-        """Not answered for long: one at a time, and without holding credit that others need (PROTOCOL H13)."""
-        self.resend_s = 0.0
-        self.due_s = 0.0
-        self.waits_for_credit = False
-        self.attempts = 0
-        self.attempts_ticket = 0
-        self.pause_ticket = 0
-        self.resume_ticket = 0
-        self.released = 0
+from treeward.supervision.resource_queue import Queue
 
 
 class Dispatcher:
@@ -84,9 +38,7 @@ class Dispatcher:
         self.read_up_to = 0
         self._order: deque[int] = deque()
         self._waiters: dict[int, list[str]] = {}
-        self._credit_used: dict[str, int] = {}
-        self._credit_line: dict[str, deque[str]] = {}
-        self._credit_back: set[str] = set()
+        self.credit = Credit(limits.credit)
         self._due: list[tuple[float, str]] = []
         self._deadlines: list[tuple[float, int]] = []
         self._reading: set[int] = set()
@@ -260,7 +212,7 @@ class Dispatcher:
                 queue.sent -= 1
             if queue.credited:
                 queue.credited -= 1
-                self._give_credit(queue)
+                self.credit.give_back(self._partition(queue))
             self.unanswered.pop(ticket, None)
             self.bodies.pop(ticket, None)
             self.marks.pop(ticket, None)
@@ -286,18 +238,12 @@ class Dispatcher:
 
     def _unsend(self, queue: Queue) -> None:
         queue.sent = 0
-        while queue.credited:
-            queue.credited -= 1
-            self._give_credit(queue)
+        if queue.credited:
+            self.credit.give_back(self._partition(queue), queue.credited)
+            queue.credited = 0
 
     def _partition(self, queue: Queue) -> str:
         return queue.pod or address.ZONE_PARTITION
-
-    def _give_credit(self, queue: Queue) -> None:
-        partition = self._partition(queue)
-        self._credit_used[partition] -= 1
-        if self._credit_line.get(partition):
-            self._credit_back.add(partition)
 
     def _held(self, queue: Queue, ticket: int) -> bool:
         if queue.pause_ticket > queue.resume_ticket and ticket > queue.pause_ticket:
@@ -330,10 +276,8 @@ class Dispatcher:
                     self._waiters.setdefault(open_after, []).append(queue.key)
                     return
             if not queue.slow:
-                if self._credit_used.get(partition, 0) >= self.limits.credit:
-                    self._stand_in_line(partition, queue)
+                if not self.credit.take(partition, queue.key):
                     return
-                self._credit_used[partition] = self._credit_used.get(partition, 0) + 1
                 queue.credited += 1
             previous = queue.tickets[queue.sent - 1] if queue.sent else 0
             if not queue.sent:
@@ -387,21 +331,11 @@ class Dispatcher:
         queue.due_s = now_s + queue.resend_s
         heappush(self._due, (queue.due_s, queue.key))
 
-    def _stand_in_line(self, partition: str, queue: Queue) -> None:
-        if not queue.waits_for_credit:
-            queue.waits_for_credit = True
-            self._credit_line.setdefault(partition, deque()).append(queue.key)
-
     def _serve_lines(self, now_s: float) -> None:
-        """Give credit that has come back to those who stood in line for it, first come first served."""
-        while self._credit_back:
-            partition = self._credit_back.pop()
-            line = self._credit_line.get(partition)
-            while line and self._credit_used.get(partition, 0) < self.limits.credit:
-                queue = self.queues.get(line.popleft())
-                if queue is not None and queue.waits_for_credit:
-                    queue.waits_for_credit = False
-                    self._pump(queue, now_s)
+        for key in self.credit.called():
+            queue = self.queues.get(key)
+            if queue is not None:
+                self._pump(queue, now_s)
 
     def _keep(self, pending: Pending) -> None:
         self.bodies[pending.ticket] = pending

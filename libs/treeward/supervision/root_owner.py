@@ -4,7 +4,8 @@ from treeward.schemas.events import Outcome
 from treeward.schemas.mailbox import Message
 from treeward.schemas.units import complete_spec
 from treeward.supervision.effects import Provision
-from treeward.supervision.zone_owner import Unplaced, ZoneOwner
+from treeward.supervision.unplaced import Unplaced
+from treeward.supervision.zone_owner import ZoneOwner
 
 
 class RootOwner(ZoneOwner):

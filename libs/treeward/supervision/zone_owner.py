@@ -14,47 +14,9 @@ from treeward.supervision import events
 from treeward.supervision.effects import Append, Effect, Fetch, GiveUp, Work
 from treeward.supervision.knowledge import pod_of
 from treeward.supervision.limits import Limits
-from treeward.supervision.placement import Placed, Places, decide_placement, demand_of, fits_nowhere
-
-
-class Unplaced:
-    """An address that this owner answers for: HERE in PROTOCOL table 2."""
-
-    __slots__ = (
-        "answered",
-        "came",
-        "committing",
-        "definition",
-        "early",
-        "fetching",
-        "hand",
-        "key",
-        "paused",
-        "queue",
-        "reason",
-        "released",
-        "taken_s",
-        "token",
-        "used_s",
-    )
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self.fetching = True
-        self.committing = False
-        self.answered = 0
-        self.hand: Message | None = None
-        self.queue: list[Message] = []
-        self.early: list[Message] = []
-        self.token = 0
-        self.taken_s = 0.0
-        self.used_s = 0.0
-        self.came: Event | None = None
-        """The `handed_off` by which it came: what existed is made again wherever it is placed."""
-        self.definition: dict[str, Any] | None = None
-        self.reason: str | None = None
-        self.paused = False
-        self.released = 0
+from treeward.supervision.placement import Placed, decide_placement, demand_of, fits_nowhere
+from treeward.supervision.unplaced import Unplaced
+from treeward.supervision.who_is_where import WhoIsWhere
 
 
 class ZoneOwner:
@@ -66,7 +28,7 @@ class ZoneOwner:
         self.limits = limits
         self.effects: list[Effect] = []
         self.rows: dict[str, Unplaced] = {}
-        self.places = Places()
+        self.where = WhoIsWhere()
         self.pods: dict[str, Event] = {}
         """The last event of each pod, also those of our own that are still on their way: nobody else writes them."""
         self.claims_on_their_way: set[str] = set()
@@ -78,55 +40,18 @@ class ZoneOwner:
         self._waiting: dict[int, tuple[str, str]] = {}
         self._homeless: dict[int, str] = {}
         """Tickets of creates that fit nowhere, in order -> key."""
-        self._positions: dict[str, int] = {}
+        self._pod_positions: dict[str, int] = {}
 
     # --- the fold of who is where --------------------------------------------------------------------------------
 
     def on_event(self, position: int, event: Event, now_s: float) -> None:
         """An event of the zone was read, from bucket or log; what is older than what is known changes nothing."""
-        key = event.key
-        if position <= self._positions.get(key, 0):
-            if (
-                position == self._positions.get(key)
-                and key not in self.places.placed
-                and event.kind not in ("pod", "host")
-            ):
-                self._positions.pop(key, None)  # read ahead of the log, which has come up to it now
-            return
-        self._positions[key] = position
         if event.kind == "pod":
-            self._on_pod_event(position, event)
-        elif event.kind == "host":
-            if pod_of(event) is None:
-                self.places.remove_host(event.id)
-                self._positions.pop(key, None)
-            elif event.definition is not None:
-                self.places.define_host(event.id, event.pod or "", event.definition)
-                self._place_homeless(now_s)
-        elif event.kind != "zone":
-            self._fold_place(key, event, now_s)
-            if key not in self.places.placed:
-                self._positions.pop(key, None)
-
-    def _fold_place(self, key: str, event: Event, now_s: float) -> None:
-        pod = pod_of(event)
-        if pod is None or event.host is None:
-            freed = self.places.drop(key)
-        else:
-            spec = event.definition or event.reserves
-            demand = demand_of(event.kind, spec)
-            known = self.places.placed.get(key)
-            freed = known is not None and (known.host, known.demand) != (event.host, demand)
-            if known is None or freed:
-                self.places.put(key, Placed(pod, event.host, demand, (spec or {}).get("spread")))
-        if freed and self._homeless:
+            if position > self._pod_positions.get(event.id, 0):
+                self._pod_positions[event.id] = position
+                self._on_pod_event(position, event)
+        elif event.kind != "zone" and self.where.on_event(position, event):
             self._place_homeless(now_s)
-
-    def _read_ahead(self, key: str, position: int, event: Event, now_s: float) -> None:
-        """A fetch may be ahead of the log: what it says must not be undone when the log comes to it."""
-        if event.kind not in ("pod", "zone", "host") and position > self._positions.get(key, 0):
-            self._fold_place(key, event, now_s)
-            self._positions[key] = position
 
     def _on_pod_event(self, position: int, event: Event) -> None:
         """Up to our claim this is history; beyond it all is our own, and known since it was appended."""
@@ -183,7 +108,8 @@ class ZoneOwner:
             del self.rows[key]
             return
         if event is not None:
-            self._read_ahead(key, position, event, now_s)
+            if event.kind not in SUPERVISED_KINDS and self.where.on_fetched(position, event):
+                self._place_homeless(now_s)
             row.answered = event.answered
             row.definition = event.definition
             row.paused = event.paused
@@ -360,7 +286,7 @@ class ZoneOwner:
                 self._answer(row, Outcome.COMPLETED, None, now_s)
         elif row.definition is None:
             self._answer(row, Outcome.REJECTED, f"no pod {name} is defined in {self.zone}", now_s)
-        elif any(host.pod == name for host in self.places.hosts.values()):
+        elif any(host.pod == name for host in self.where.places.hosts.values()):
             self._answer(row, Outcome.FAILED, f"pod {name} still has hosts", now_s)
         else:
             row.definition = None
@@ -407,16 +333,16 @@ class ZoneOwner:
         moving = came is not None and unit.operation == "migrate"
         named = (unit.spec or {}).get("host") if moving else None
         avoid = came.host if came is not None else None
-        host = decide_placement(self.places, demand, requires=requires, spread=spread, named=named, avoid=avoid)
+        host = decide_placement(self.where.places, demand, requires=requires, spread=spread, named=named, avoid=avoid)
         reason = None
         if host is None and came is not None:
-            host = decide_placement(self.places, demand, requires=requires, spread=spread)
+            host = decide_placement(self.where.places, demand, requires=requires, spread=spread)
             reason = f"host {named} could not take it" if named is not None else None
         if host is None:
-            row.reason = fits_nowhere(self.places, demand, requires)
+            row.reason = fits_nowhere(self.where.places, demand, requires)
             self._homeless[unit.ticket] = row.key
             return
-        self.places.put(row.key, Placed(host.pod, host.name, demand, spread))
+        self.where.places.put(row.key, Placed(host.pod, host.name, demand, spread))
         self._append_placed(row, unit, host.pod, host.name, definition, now_s, reason=reason)
 
     def _append_placed(
@@ -440,7 +366,7 @@ class ZoneOwner:
         """Room has come, or may have: in ticket order, whatever fits now goes."""
         if not self.fold_complete:
             return
-        free = [host.free for host in self.places.hosts.values() if not host.closed]
+        free = [host.free for host in self.where.places.hosts.values() if not host.closed]
         for ticket, key in sorted(self._homeless.items()):
             row = self.rows.get(key)
             if row is None or row.hand is None or row.hand.ticket != ticket:
@@ -452,7 +378,7 @@ class ZoneOwner:
             demand = demand_of(key.partition(".")[0], definition)
             if any(demand.fits(room) for room in free):
                 self._advance(row, now_s)
-                free = [host.free for host in self.places.hosts.values() if not host.closed]
+                free = [host.free for host in self.where.places.hosts.values() if not host.closed]
 
     def _answer(self, row: Unplaced, outcome: Outcome, reason: str | None, now_s: float) -> None:
         unit = row.hand

@@ -2,7 +2,8 @@
 
 import json
 
-from treeward.supervision.dispatch import Dispatcher, Queue
+from treeward.supervision.dispatch import Dispatcher
+from treeward.supervision.resource_queue import Queue
 
 UNITS_MAX = 100
 
@@ -50,5 +51,5 @@ def _queue(fold: Dispatcher, queue: Queue) -> dict[str, object]:
     return {
         "key": queue.key, "pod": queue.pod, "answered": queue.answered, "position": queue.position, "fetching": queue.fetching,
         "held_by": queue.pause_ticket if queue.pause_ticket > queue.resume_ticket else None, "slow": queue.slow,
-        "waits_for_credit": queue.waits_for_credit, "due_s": queue.due_s, "units_in_all": len(queue.tickets), "units": units,
+        "waits_for_credit": fold.credit.waits(queue.key), "due_s": queue.due_s, "units_in_all": len(queue.tickets), "units": units,
     }  # fmt: skip

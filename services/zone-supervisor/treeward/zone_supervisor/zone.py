@@ -135,8 +135,8 @@ class ZoneInCharge:
         self.context.log.info(
             "knows who is where",
             zone=self.zone,
-            hosts=len(self.owner.places.hosts),
-            placed=len(self.owner.places.placed),
+            hosts=len(self.owner.where.places.hosts),
+            placed=len(self.owner.where.places.placed),
         )
 
     def _on_heartbeat(self, heartbeat: Heartbeat, now_s: float) -> None:

@@ -1,0 +1,46 @@
+"""Back-pressure: how many unanswered units of one pod may be in mailboxes, and who waits for that (PROTOCOL H13)."""
+
+from collections import deque
+from collections.abc import Iterator
+
+
+class Credit:
+    """A bounded number of places for each partition; who finds none stands in line, first come first served."""
+
+    def __init__(self, units_max: int) -> None:
+        self._units_max = units_max
+        self._used: dict[str, int] = {}
+        self._line: dict[str, deque[str]] = {}
+        self._waiting: set[str] = set()
+        self._freed: set[str] = set()
+
+    def take(self, partition: str, key: str) -> bool:
+        """Take one place; False: there is none, and `key` now stands in line."""
+        used = self._used.get(partition, 0)
+        if used >= self._units_max:
+            if key not in self._waiting:
+                self._waiting.add(key)
+                self._line.setdefault(partition, deque()).append(key)
+            return False
+        self._used[partition] = used + 1
+        return True
+
+    def give_back(self, partition: str, count: int = 1) -> None:
+        """Return places."""
+        self._used[partition] -= count
+        if self._line.get(partition):
+            self._freed.add(partition)
+
+    def waits(self, key: str) -> bool:
+        """Whether a resource stands in line."""
+        return key in self._waiting
+
+    def called(self) -> Iterator[str]:
+        """Those whose turn it is, one after the other, for as long as there are places."""
+        while self._freed:
+            partition = self._freed.pop()
+            line = self._line.get(partition)
+            while line and self._used.get(partition, 0) < self._units_max:
+                key = line.popleft()
+                self._waiting.discard(key)
+                yield key
