@@ -1,7 +1,9 @@
 """Follows the logs of zones for the outcomes of tickets."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections import deque
+from collections.abc import Callable, Sequence
 
 from treeward.bus.interface import Bus, Reader, Stored
 from treeward.cli.output import UNAVAILABLE, CommandError
@@ -52,6 +54,19 @@ class Outcomes:
         except TimeoutError:
             return None
         return answers[ticket]
+
+    async def answers_of(self, tickets: Sequence[tuple[str, int]], *, quiet_s: float) -> list[Event | None]:
+        """The answers of many (zone, ticket), waiting as long as something is answered within `quiet_s` seconds."""
+        waiting = deque(tickets)
+        with contextlib.suppress(TimeoutError):
+            while waiting:
+                zone, ticket = waiting[0]
+                if ticket in self.answers[zone]:
+                    waiting.popleft()
+                    continue
+                async with asyncio.timeout(quiet_s):
+                    await self.change()
+        return [self.answers[zone].get(ticket) for zone, ticket in tickets]
 
     async def change(self) -> None:
         """Return when something was answered since the last call; raises CommandError if a log cannot be followed."""

@@ -1,10 +1,9 @@
 """`treeward submit`: one unit from the command line, or many from a file."""
 
-import asyncio
 import os
 import re
 import sys
-from collections import Counter, deque
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,7 +30,7 @@ from treeward.cli.output import (
 from treeward.cli.pipeline import Draft, Pipeline
 from treeward.cli.prepare import Prepared, address_of, deadline_of, json_argument, labels_of, prepare, read_lines
 from treeward.schemas import subjects
-from treeward.schemas.events import Event, EventType
+from treeward.schemas.events import EventType
 from treeward.schemas.specs import OnFailure
 from treeward.schemas.units import Order
 
@@ -151,7 +150,7 @@ async def _submit_file(
             if as_json:
                 say_json({"accepted": len(tickets), "refused": dict(problems)})
             return _exit(problems)
-        events = await _answers(outcomes, tickets, timeout_s)
+        events = await outcomes.answers_of(tickets, quiet_s=timeout_s)
         await outcomes.close()
     counts = Counter("unanswered" if event is None else str(event.type) for event in events)
     if as_json:
@@ -191,19 +190,3 @@ async def _send_all(bus: Bus, units: list[Prepared]) -> tuple[list[tuple[str, in
             for unit in units:
                 await pipeline.send(Draft(unit.address.zone, unit.address.key, unit.body, unit.message_id, headers))
     return tickets, problems
-
-
-async def _answers(outcomes: Outcomes, tickets: list[tuple[str, int]], quiet_s: float) -> list[Event | None]:
-    """The answers, waiting as long as something is answered within `quiet_s` seconds."""
-    waiting = deque(tickets)
-    try:
-        while waiting:
-            zone, ticket = waiting[0]
-            if ticket in outcomes.answers[zone]:
-                waiting.popleft()
-                continue
-            async with asyncio.timeout(quiet_s):
-                await outcomes.change()
-    except TimeoutError:
-        pass
-    return [outcomes.answers[zone].get(ticket) for zone, ticket in tickets]
