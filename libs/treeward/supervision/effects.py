@@ -98,10 +98,31 @@ class ClaimBranch(NamedTuple):
     reason: str
 
 
+class Submit(NamedTuple):
+    """Submit a unit of work; repeating it with the same message id within the duplicate window changes nothing."""
+
+    key: str
+    body: str
+    message_id: str
+
+
 class Provision(NamedTuple):
     """Make the streams of a zone and report it."""
 
     zone: str
 
 
-Effect = Send | Fetch | ReadBody | Settled | Append | Synchronize | Call | Abandon | GiveUp | ClaimBranch | Provision
+Effect = (
+    Send
+    | Fetch
+    | ReadBody
+    | Settled
+    | Append
+    | Synchronize
+    | Call
+    | Abandon
+    | GiveUp
+    | ClaimBranch
+    | Submit
+    | Provision
+)

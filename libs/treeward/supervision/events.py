@@ -37,6 +37,7 @@ def of_row(zone: str, pod: str, row: "Row", type_: EventType, now_s: float, **ch
         "verdict": row.verdict,
         "moved": row.moved,
         "paused": row.paused,
+        "draining": row.draining,
         "quarantined": type_ is EventType.QUARANTINED
         or (row.phase is Phase.QUARANTINED and type_ is not EventType.RELEASED),
         "released": row.released,

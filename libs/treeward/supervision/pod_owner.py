@@ -27,11 +27,13 @@ LIVING = (Phase.INITIALIZED, Phase.SYNCHRONIZING, Phase.READY, Phase.CALLED)
 class PodOwner:
     """The fold of one pod in one epoch. Inputs are methods; effects gather in `effects` until the caller takes them."""
 
-    def __init__(self, zone: str, pod: str, epoch: int, limits: Limits) -> None:
+    def __init__(self, zone: str, pod: str, epoch: int, limits: Limits, *, may_move: bool = True) -> None:
         self.zone = zone
         self.pod = pod
         self.epoch = epoch
         self.limits = limits
+        self.may_move = may_move
+        """False: the pod has a device of its own, which nobody would empty behind a move (PROTOCOL H15)."""
         self.effects: list[Effect] = []
         self.rows: dict[str, Row] = {}
         self.stopping = False
@@ -92,6 +94,7 @@ class PodOwner:
         row.moved = event.moved
         row.moved_reason = event.reason if event.type is EventType.PLACED else None
         row.paused = event.paused
+        row.draining = event.draining
         row.released = event.released
         row.phase = Phase.QUARANTINED if event.quarantined else Phase.INITIALIZED
         row.reason = event.reason if event.quarantined else None
@@ -224,10 +227,11 @@ class PodOwner:
             self._answer(row, Outcome.EXPIRED, "its deadline passed before it was started", now_s)
         elif unit.operation in STEERING:
             row.paused = {"pause": True, "resume": False}.get(unit.operation, row.paused)
+            row.draining = {"drain": True, "resume": False}.get(unit.operation, row.draining)
             self._answer(row, Outcome.COMPLETED, unit.reason, now_s)
         elif unit.operation == "migrate" and row.exists:
             self._migrate(row, now_s)
-        elif unit.reallocate and unit.attempts > 0 and row.moved != unit.ticket:
+        elif self.may_move and unit.reallocate and unit.attempts > 0 and row.moved != unit.ticket:
             self._hand_off(row, now_s, f"crashed {unit.attempts} times here; its policy is to go elsewhere")
         else:
             row.phase = Phase.CALLED
@@ -253,6 +257,10 @@ class PodOwner:
                 )
         elif wanted == row.host:
             self._answer(row, Outcome.COMPLETED, f"it is on {row.host} already", now_s)
+        elif not self.may_move:
+            self._answer(
+                row, Outcome.FAILED, f"pod {self.pod} has a device of its own: nothing moves off it yet", now_s
+            )
         else:
             self._hand_off(row, now_s, "asked to migrate")
 
@@ -319,7 +327,7 @@ class PodOwner:
 
     def _hand_off(self, row: Row, now_s: float, reason: str) -> None:
         """Let it go in a life in which no call is unanswered: the device's last ticket goes with it (PROTOCOL S7)."""
-        event = self._event(row, EventType.HANDED_OFF, now_s, reason=reason)
+        event = self._event(row, EventType.HANDED_OFF, now_s, reason=reason, left=row.host)
         event.pod = event.host = event.reserves = None
         event.existed = row.exists
         if row.device_last:

@@ -41,6 +41,7 @@ class Row:
         "device_applied",
         "device_last",
         "device_reason",
+        "draining",
         "early",
         "existed",
         "exists",
@@ -101,6 +102,7 @@ class Row:
         self.moved = 0
         self.moved_reason: str | None = None
         self.paused = False
+        self.draining = False
         self.released = 0
         self.reason: str | None = None
         self.ready_said = False

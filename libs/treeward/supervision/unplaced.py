@@ -14,6 +14,7 @@ class Unplaced:
         "came",
         "committing",
         "definition",
+        "draining",
         "early",
         "fetching",
         "hand",
@@ -43,4 +44,5 @@ class Unplaced:
         self.definition: dict[str, Any] | None = None
         self.reason: str | None = None
         self.paused = False
+        self.draining = False
         self.released = 0

@@ -43,6 +43,7 @@ class WhoIsWhere:
                 self.places.remove_host(event.id)
             elif event.definition is not None:
                 self.places.define_host(event.id, pod, event.definition)
+                self.places.hosts[event.id].closed = event.draining
                 return True
             return False
         if pod is None or event.host is None:

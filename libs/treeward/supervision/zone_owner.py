@@ -11,12 +11,14 @@ from treeward.schemas.events import Event, EventType, Outcome
 from treeward.schemas.mailbox import Message
 from treeward.schemas.units import STEERING, complete_spec
 from treeward.supervision import events
-from treeward.supervision.effects import Append, Effect, Fetch, GiveUp, Work
+from treeward.supervision.effects import Append, Effect, Fetch, GiveUp, Submit, Work
 from treeward.supervision.knowledge import pod_of
 from treeward.supervision.limits import Limits
 from treeward.supervision.placement import Placed, decide_placement, demand_of, fits_nowhere
 from treeward.supervision.unplaced import Unplaced
 from treeward.supervision.who_is_where import WhoIsWhere
+
+DRAIN_EVERY_S = 1.0
 
 
 class ZoneOwner:
@@ -40,6 +42,8 @@ class ZoneOwner:
         self._waiting: dict[int, tuple[str, str]] = {}
         self._homeless: dict[int, str] = {}
         """Tickets of creates that fit nowhere, in order -> key."""
+        self._drained_s = 0.0
+        self._asked_to_move: dict[str, str] = {}
         self._pod_positions: dict[str, int] = {}
 
     # --- the fold of who is where --------------------------------------------------------------------------------
@@ -113,6 +117,7 @@ class ZoneOwner:
             row.answered = event.answered
             row.definition = event.definition
             row.paused = event.paused
+            row.draining = event.draining
             row.released = event.released
             row.came = event if event.type is EventType.HANDED_OFF or event.existed else None
         for message in early:
@@ -171,6 +176,9 @@ class ZoneOwner:
                 and row.hand.deadline_s <= now_s
             ):
                 self._advance(row, now_s)
+        if now_s - self._drained_s >= DRAIN_EVERY_S:
+            self._drained_s = now_s
+            self._drain()
         idle = [
             key
             for key, row in self.rows.items()
@@ -182,6 +190,19 @@ class ZoneOwner:
         ]
         for key in idle:
             del self.rows[key]
+
+    def _drain(self) -> None:
+        """What is on a draining host, or in a draining pod, is asked to migrate: by units of work like any other."""
+        draining = {pod for pod, event in self.pods.items() if event.draining}
+        closed = {name for name, host in self.where.places.hosts.items() if host.closed or host.pod in draining}
+        if not closed or not self.fold_complete:
+            self._asked_to_move.clear()
+            return
+        for key, place in self.where.places.placed.items():
+            if place.host in closed and self._asked_to_move.get(key) != place.host:
+                self._asked_to_move[key] = place.host
+                body = f'{{"operation":"migrate","reason":"host {place.host} is being drained"}}'
+                self.effects.append(Submit(key, body, f"drain-{self.zone}-{key}-{place.host}-{self.epoch}"))
 
     def stop_taking(self) -> None:
         """Take no further unit."""
@@ -260,6 +281,7 @@ class ZoneOwner:
             self._answer(row, Outcome.EXPIRED, "its deadline passed before it was started", now_s)
         elif unit.operation in STEERING:
             row.paused = {"pause": True, "resume": False}.get(unit.operation, row.paused)
+            row.draining = {"drain": True, "resume": False}.get(unit.operation, row.draining)
             self._answer(row, Outcome.COMPLETED, unit.reason, now_s)
         elif kind in SUPERVISED_KINDS:
             self._supervise(row, unit, now_s)
@@ -332,11 +354,14 @@ class ZoneOwner:
         spread = definition.get("spread")
         moving = came is not None and unit.operation == "migrate"
         named = (unit.spec or {}).get("host") if moving else None
-        avoid = came.host if came is not None else None
-        host = decide_placement(self.where.places, demand, requires=requires, spread=spread, named=named, avoid=avoid)
+        avoid = came.left if came is not None else None
+        pods = [pod for pod, event in self.pods.items() if not event.draining]
+        host = decide_placement(
+            self.where.places, demand, requires=requires, spread=spread, named=named, avoid=avoid, pods=pods
+        )
         reason = None
         if host is None and came is not None:
-            host = decide_placement(self.where.places, demand, requires=requires, spread=spread)
+            host = decide_placement(self.where.places, demand, requires=requires, spread=spread, pods=pods)
             reason = f"host {named} could not take it" if named is not None else None
         if host is None:
             row.reason = fits_nowhere(self.where.places, demand, requires)
@@ -420,6 +445,7 @@ class ZoneOwner:
             "ticket": unit.ticket,
             "operation": unit.operation or None,
             "paused": row.paused,
+            "draining": row.draining,
             "released": row.released,
         } | changes
         return Event.model_construct(**fields)

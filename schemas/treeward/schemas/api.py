@@ -23,6 +23,12 @@ Counts = dict[str, dict[str, int]]
 
 Endpoint = Literal["state", "tree", "explain", "queued"]
 
+Silent = Annotated[
+    list[Literal["dispatcher", "owner"]],
+    Field(description="who did not answer within 0.5 s: what only they know is missing"),
+]
+"""Part of every answer, since the answer is given without them."""
+
 
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -126,6 +132,7 @@ class ResourceState(_Answer):
     reason: str | None = Field(default=None, description="of its last event")
     queued: list[QueuedUnit] = Field(default_factory=list, description="unanswered units by ticket, the first 100")
     queued_units: int = Field(default=0, description="how many there are in all")
+    silent: Silent = Field(default_factory=list)
 
 
 class StateAnswer(_Answer):
@@ -133,6 +140,7 @@ class StateAnswer(_Answer):
 
     resources: list[ResourceState]
     next: str | None = Field(default=None, description="`beyond` of the next page; none: this was the last")
+    complete: bool = Field(default=True, description="false: the zone has more than one question reads; name a `key`")
     position: int = Field(default=0, description="of the log up to which this was read")
 
 
@@ -206,16 +214,18 @@ class TreeAnswer(_Answer):
     owner: Owner = Field(default_factory=Owner)
     zones: list[str] = Field(default_factory=list, description="of root: the zones that are defined")
     pods: list[PodBranch] = Field(default_factory=list)
-    unplaced: Counts = Field(default_factory=dict, description="what exists or waits without a pod")
+    unplaced: Counts = Field(default_factory=dict, description="what exists without a pod, or has units that wait (`waiting`)")
     queued_units: int = Field(default=0, description="units of the zone without an outcome")
+    complete: bool = Field(default=True, description="false: the zone has more resources than one question counts")
     position: int = Field(default=0, description="of the log up to which this was read")
+    silent: Silent = Field(default_factory=list)
 
 
 # --- explain
 
 
 class ExplainRequest(_Request):
-    """`tw.api.explain.<zone>`: why a unit (`ticket`) or a resource (`key`) stands there. Exactly one."""
+    """`tw.api.explain.<zone>`: why a unit (`ticket`) or a resource (`key`) stands there; or of both, whether they belong together."""
 
     key: Key | None = None
     ticket: int | None = Field(default=None, ge=1)
@@ -263,6 +273,7 @@ class ExplainAnswer(_Answer):
     state: ResourceState | None = None
     owner: Owner | None = None
     owner_says: dict[str, Any] | None = Field(default=None, description="what it has in hand; none: no answer in time")
+    silent: Silent = Field(default_factory=list)
 
 
 # --- queued
@@ -290,7 +301,8 @@ class QueuedAnswer(_Answer):
     """One page."""
 
     resources: list[ResourceQueue]
-    units_in_all: int = Field(description="of the zone")
+    units_in_all: int = Field(description="of the zone; while the dispatcher is silent, at most so many")
+    silent: Silent = Field(default_factory=list)
     next: str | None = Field(default=None, description="`beyond` of the next page; none: this was the last")
 
 

@@ -23,7 +23,8 @@ class PodInCharge:
         self, context: Context, claim: Claimed, device: DeviceClient, gave_up: Callable[[str, bool], None]
     ) -> None:
         self.zone, _, self.pod = claim.branch.partition(".")
-        self.owner = PodOwner(self.zone, self.pod, claim.epoch, context.limits)
+        may_move = not (claim.event.definition or {}).get("device")
+        self.owner = PodOwner(self.zone, self.pod, claim.epoch, context.limits, may_move=may_move)
         self._context = context
         self._loop = OwnerLoop(
             context,

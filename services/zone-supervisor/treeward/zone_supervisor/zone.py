@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections.abc import Callable
 
-from treeward.bus.interface import Reader, Start, Stored, Subscription
+from treeward.bus.interface import BusError, Reader, Start, Stored, Subscription
 from treeward.runtime import codec
 from treeward.runtime.branches import Claimed
 from treeward.runtime.context import Context
@@ -18,7 +18,9 @@ from treeward.schemas import streams, subjects
 from treeward.schemas.address import ZONE_PARTITION
 from treeward.schemas.events import EventType
 from treeward.schemas.presence import Heartbeat
+from treeward.supervision import effects
 from treeward.supervision.children import Children
+from treeward.supervision.effects import Effect
 from treeward.supervision.zone_owner import ZoneOwner
 from treeward.telemetry import names
 from treeward.telemetry.traces import Kind
@@ -43,12 +45,15 @@ class ZoneInCharge:
             claim_subject=subjects.claim_of_zone(self.zone),
             claimed_s=claim.stored_s,
             gave_up=gave_up,
+            perform=self._perform,
         )
         self._readers: list[Reader] = []
         self._subscriptions: list[Subscription] = []
         self._deciding: asyncio.Task[None] | None = None
+        self._folding: asyncio.Task[None] | None = None
         self._folded_up_to = 0
         self._closed = False
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Learn the pods, then take units; the fold of who is where goes on in the background."""
@@ -100,6 +105,19 @@ class ZoneInCharge:
     def _on_lost(self) -> None:
         if not self._closed:
             self._gave_up("the log no longer has what comes next", False)
+
+    def _perform(self, effect: Effect) -> None:
+        assert isinstance(effect, effects.Submit), f"a zone does not {effect}"
+        task = asyncio.get_running_loop().create_task(self._submit(effect))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _submit(self, unit: effects.Submit) -> None:
+        subject = subjects.work(self.zone, unit.key)
+        try:
+            await self.context.bus.submit(subject, unit.body.encode(), message_id=unit.message_id, timeout_s=30.0)
+        except BusError as error:
+            self._gave_up(f"could not submit a unit of its own: {error}", False)
 
     # --- what is read --------------------------------------------------------------------------------------------
 
@@ -189,7 +207,7 @@ class ZoneInCharge:
         """Stop at once."""
         self._closed = True
         await self._loop.close()
-        for task in (self._deciding, getattr(self, "_folding", None)):
+        for task in (self._deciding, self._folding, *self._tasks):
             if task is not None:
                 task.cancel()
         for closing in (*self._readers, *self._subscriptions):
