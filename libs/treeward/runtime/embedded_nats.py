@@ -68,6 +68,8 @@ class EmbeddedNats:
     cluster: ClusterMember | None = None
     extra: str = ""
     """Lines added to the configuration as they are."""
+    command_prefix: tuple[str, ...] = ()
+    """Put before the command: a program that becomes the server, such as one that ties it to this process."""
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -79,6 +81,11 @@ class EmbeddedNats:
     def process_id(self) -> int | None:
         """Of the running server; None if it does not run."""
         return None if self._process is None or self._process.poll() is not None else self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """What the last run ended with by itself (negative: the signal); None while it runs or was stopped by us."""
+        return None if self._process is None else self._process.poll()
 
     def start(self, *, ready_s: float = READY_S) -> None:
         """Start the server and return when it accepts clients; raises NatsServerError after `ready_s` seconds.
@@ -92,7 +99,7 @@ class EmbeddedNats:
         configuration.write_text(self.configuration())
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [server_binary(), "-c", str(configuration)],
+                [*self.command_prefix, server_binary(), "-c", str(configuration)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
