@@ -5,6 +5,7 @@ from pydantic import ValidationError
 from treeward.device_simulator.engine import Engine
 from treeward.device_simulator.journal import Journal as Books
 from treeward.device_simulator.ledger import Caller
+from treeward.device_simulator.lines import number_of
 from treeward.schemas.address import Address
 from treeward.schemas.device_control import (
     CONTROL_REQUEST,
@@ -31,7 +32,7 @@ class Control:
         try:
             request = CONTROL_REQUEST.validate_json(line)
         except ValidationError as error:
-            answer = ControlAnswer(status="invalid", error=explain_validation(error))
+            answer = ControlAnswer(seq=number_of(line), status="invalid", error=explain_validation(error))
         else:
             answer = self._answer(request)
             answer.seq = request.seq

@@ -1,6 +1,7 @@
 """Connections that carry lines, and the sockets that accept them."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -69,6 +70,16 @@ class LineConnection(asyncio.Protocol):
         self.flush()
         if self._transport is not None:
             self._transport.close()
+
+
+def number_of(line: bytes) -> int:
+    """The `seq` of a line that could not be read as a request; 0 if it has none."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return 0
+    seq = fields.get("seq") if isinstance(fields, dict) else None
+    return seq if isinstance(seq, int) else 0
 
 
 class ListenError(Exception):

@@ -19,7 +19,7 @@ from treeward.device_simulator.engine import Engine, JournalSynchronize
 from treeward.device_simulator.faults import FaultSet
 from treeward.device_simulator.journal import Journal
 from treeward.device_simulator.ledger import Caller
-from treeward.device_simulator.lines import LineConnection, listen
+from treeward.device_simulator.lines import LineConnection, listen, number_of
 from treeward.schemas.device import REQUEST, Status
 from treeward.schemas.units import explain_validation
 
@@ -38,12 +38,7 @@ class Options:
 
 def refuse_line(line: bytes, error: ValidationError, caller: Caller) -> None:
     """Answer a line that is no request, under its own number if it has one."""
-    seq = 0
-    with contextlib.suppress(ValueError):
-        fields: Any = json.loads(line)
-        if isinstance(fields, dict) and isinstance(fields.get("seq"), int):
-            seq = fields["seq"]
-    answer = {"seq": seq, "status": Status.INVALID, "reason": explain_validation(error)}
+    answer = {"seq": number_of(line), "status": Status.INVALID.value, "reason": explain_validation(error)}
     caller.deliver(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
 
 

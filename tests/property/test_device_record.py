@@ -1,0 +1,92 @@
+"""The record of one address against a plain retelling of PROTOCOL table 4, over any sequence of requests."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from treeward.runtime.device_record import Decision, DeviceRecord
+
+LIVES = st.integers(1, 4)
+OWNERS = st.sampled_from(["agent-1", "agent-2"])
+TICKETS = st.integers(1, 6)
+
+
+class AddressAtADevice(RuleBasedStateMachine):
+    """Drives a record as a device does; keeps its own account of what took effect and what was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.record = DeviceRecord()
+        self.accepted: list[tuple[int, str]] = []
+        self.answered: list[tuple[int, bool]] = []
+        self.running: tuple[int, int, str] | None = None
+        self.began: set[int] = set()
+
+    def expected_common(self, life: int, owner: str) -> Decision | None:
+        high = max(self.accepted, default=None)
+        if high is not None and (life < high[0] or (life == high[0] and owner != high[1])):
+            return Decision.FENCED
+        if self.running is not None and (high is None or life > high[0]):
+            return Decision.BUSY
+        return None
+
+    @rule(life=LIVES, owner=OWNERS)
+    def synchronize(self, life: int, owner: str) -> None:
+        decision = self.record.decide_synchronize(life=life, owner=owner)
+        assert decision is (self.expected_common(life, owner) or Decision.ACCEPT)
+        if decision is Decision.ACCEPT:
+            self.record.become_accepted(life=life, owner=owner)
+            self.accepted.append((life, owner))
+
+    @rule(life=LIVES, owner=OWNERS, ticket=TICKETS)
+    def call(self, life: int, owner: str, ticket: int) -> None:
+        decision = self.record.decide_call(life=life, owner=owner, ticket=ticket)
+        last = self.answered[-1][0] if self.answered else 0
+        if (common := self.expected_common(life, owner)) is not None:
+            assert decision is common
+        elif ticket == last:
+            assert decision is Decision.REMEMBERED
+        elif ticket < last:
+            assert decision is Decision.OLDER
+        elif self.running is not None:
+            assert decision is (Decision.JOIN if self.running[0] == ticket else Decision.BUSY)
+        else:
+            assert decision is Decision.RUN
+        if decision is Decision.RUN:
+            self.record.become_begun(life=life, owner=owner, ticket=ticket)
+            self.accepted.append((life, owner))
+            self.running = (ticket, life, owner)
+            self.began.add(ticket)
+
+    @precondition(lambda self: self.running is not None)
+    @rule(applied=st.booleans())
+    def the_call_is_answered(self, applied: bool) -> None:
+        assert self.running is not None
+        self.record.become_answered(applied=applied, reason="why not")
+        assert self.running[0] > (self.answered[-1][0] if self.answered else 0), "answered in the order of tickets"
+        self.answered.append((self.running[0], applied))
+        self.running = None
+
+    @precondition(lambda self: self.running is not None)
+    @rule()
+    def the_call_is_broken_off(self) -> None:
+        self.record.become_broken_off()
+        self.running = None
+
+    @invariant()
+    def the_record_tells_what_happened(self) -> None:
+        assert (self.record.high, self.record.owner) == max(self.accepted, default=(0, None))
+        assert (self.record.last, self.record.applied) == (self.answered[-1] if self.answered else (0, False))
+        assert self.record.reason == ("why not" if self.answered and not self.answered[-1][1] else None)
+        assert self.record.begun == max(self.began, default=0)
+        assert self.record.in_progress == (None if self.running is None else self.running[0])
+
+    @invariant()
+    def one_life_has_one_owner_and_lives_only_rise(self) -> None:
+        lives = [life for life, _ in self.accepted]
+        assert lives == sorted(lives)
+        assert len(set(self.accepted)) == len(set(lives))
+
+
+TestAddressAtADevice = AddressAtADevice.TestCase
+TestAddressAtADevice.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
