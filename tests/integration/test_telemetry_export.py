@@ -121,10 +121,11 @@ def test_a_trace_that_its_client_does_not_keep_is_not_kept_but_its_crash_is(rece
     client = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
     root = report_unit(tracer, tracer, 8, client)
     assert root.endswith("-00")
-    tracer.span(names.CRASH, None, NOW_S, NOW_S, links=[root], error="device unreachable", always=True)
+    tracer.span(names.CRASH, root, NOW_S, NOW_S, links=[root], error="device unreachable", always=True)
     tracer.close()
     (crash,) = receiver.spans
     assert crash.name == "crash"
+    assert crash.trace_id == root.split("-")[1]
     assert crash.error == "device unreachable"
     assert crash.links == ((root.split("-")[1], root.split("-")[2]),)
 

@@ -178,6 +178,17 @@ def test_a_second_signal_ends_a_program_that_takes_its_time(tmp_path: Path, numb
         assert run.end() == 0
 
 
+def test_a_program_that_is_stopping_still_answers_that_it_is_not_ready(tmp_path: Path) -> None:
+    with running(tmp_path, "stubborn") as run:
+        run.log_until("serving")
+        assert run.get("/readyz")[0] == 200
+        run.process.send_signal(signal.SIGTERM)
+        run.log_until("told to stop")
+        for _ in range(300):  # the port stays for as long as the service takes; it would be gone within 100 ms
+            status, body = run.get("/readyz")
+            assert (status, json.loads(body)["checks"]["stopping"]) == (503, "the program is stopping")
+
+
 def test_a_program_that_does_not_stop_in_time_is_cut_short(tmp_path: Path) -> None:
     with running(tmp_path, "stubborn", TREEWARD_STOP_TIMEOUT_S="0.1") as run:
         run.log_until("serving")

@@ -182,9 +182,7 @@ class Tracer:
             attributes = {**(attributes or {}), names.LINKS_DROPPED: len(links) - LINKS_MAX}
         contexts = [context for context in map(traceparent.parse, links[:LINKS_MAX]) if context is not None]
         start_ns = int(start_s * 1e9)
-        end_ns = max(
-            start_ns, int(end_s * 1e9)
-        )  # a clock may be set back; a span that ends before it starts is refused
+        end_ns = max(start_ns, int(end_s * 1e9))  # a clock may be set back; a span never ends before it starts
         row = Row(name, own, above, kind, start_ns, end_ns, attributes or {}, contexts, error)
         self._processor.on_end(cast("ReadableSpan", row))
 
