@@ -7,7 +7,7 @@ claims anew.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from treeward.bus.interface import BusError
 from treeward.runtime import codec
@@ -55,7 +55,9 @@ Begin = Callable[[Claimed, Callable[[str, bool], None]], Awaitable[Acting | None
 class Branches:
     """What this instance owns of one kind of branch. `begin(claim, gave_up)` starts an owner."""
 
-    def __init__(self, context: Context, kind: str, begin: Begin, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, context: Context, kind: Literal["root", "zone", "pod"], begin: Begin, changed: Callable[[], None]
+    ) -> None:
         self.context = context
         self.kind = kind
         self.held: dict[str, tuple[int, Acting]] = {}
@@ -70,15 +72,16 @@ class Branches:
     async def follow(self) -> None:
         """Hear the claims; before the first heartbeat, so that none that names us is missed."""
         zone = self.context.settings.zone or "*"
-        subject = subjects.event(zone, f"{self.kind}.{'*' if self.kind == 'pod' else zone}", "claimed")
+        key = {"pod": "pod.*", "zone": f"zone.{zone}", "root": f"zone.{ROOT}"}[self.kind]
+        subject = subjects.event(ROOT if self.kind == "root" else zone, key, "claimed")
         await self.context.bus.subscribe(subject, self._on_claim)
 
     def _on_claim(self, subject: str, data: bytes, headers: Mapping[str, str] | None) -> None:
         zone, _, _ = subjects.parse_log(subject)
         event = codec.event_of(data)
-        if event is None or zone == ROOT:
+        if event is None or (zone == ROOT) != (self.kind == "root"):
             return
-        branch = zone if self.kind == "zone" else f"{zone}.{event.id}"
+        branch = f"{zone}.{event.id}" if self.kind == "pod" else zone
         self._claims.put_nowait(
             Claimed(branch, int((headers or {}).get("Nats-Sequence", "0")), event, self.context.now_s())
         )

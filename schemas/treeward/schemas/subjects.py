@@ -108,6 +108,11 @@ def api(endpoint: str, zone: str) -> str:
     return f"tw.api.{endpoint}.{zone}"
 
 
+def control(instance: str) -> str:
+    """Where a person asks one instance to drain, or to hand root off."""
+    return f"tw.control.{instance}"
+
+
 def owner_api(endpoint: str, zone: str, partition: str) -> str:
     """Where the owner of a branch answers an orchestrator's question about what it holds in hand."""
     return f"tw.owner.{endpoint}.{zone}.{partition}"

@@ -5,19 +5,21 @@ dispatchers or none, and neither hurts. Root's claim is the only contended one: 
 """
 
 import asyncio
+from collections.abc import Callable
 from importlib.metadata import version
 
 from treeward.bus.interface import BusError, NoSuchZoneError, Reader, Start, Stored
 from treeward.orchestrator.dispatching import Dispatching
 from treeward.orchestrator.root import RootInCharge
 from treeward.runtime import codec
-from treeward.runtime.branches import Claimed
+from treeward.runtime.branches import Branches, Claimed
 from treeward.runtime.context import Context
+from treeward.runtime.control import obey
 from treeward.runtime.presence import Presence, listen
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT
 from treeward.schemas.events import Event, EventType
-from treeward.schemas.presence import Heartbeat, Holding
+from treeward.schemas.presence import Heartbeat
 from treeward.supervision.children import Children
 from treeward.supervision.election import rendezvous
 from treeward.supervision.events import at
@@ -34,38 +36,35 @@ class Orchestrator:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.peers = Children(context.limits, context.now_s(), prefer_local=False)
-        self.presence = Presence(context, "orchestrator", version("treeward"), self._holdings)
+        self.branches = Branches(context, "root", self._begin_root, lambda: self.presence.beat())
+        self.presence = Presence(context, "orchestrator", version("treeward"), self.branches.holdings)
         self.dispatching: dict[str, tuple[Dispatching, asyncio.Task[None]]] = {}
         self._zones: set[str] = set()
-        self._root: RootInCharge | None = None
         self._orphaned_since_s: float | None = None
         self._lost = asyncio.Event()
         context.metrics.gauge(names.ZONES_DEALT).follow(lambda: len(self.dispatching))
 
-    def _holdings(self) -> list[Holding]:
-        return [Holding(branch=ROOT, epoch=self._root.epoch)] if self._root is not None else []
-
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until told to stop; then dispatchers just end, and root is left to another."""
         reader = await self._follow_root()
+        await self.branches.follow()
         await listen(self.context, "orchestrator", self._on_heartbeat)
-        beating = asyncio.create_task(self.presence.run(), name="presence")
-        try:
-            while not stopping.is_set() and not self._lost.is_set():
+        await obey(self.context, stopping, {"hand_off_root": self._hand_off_root})
+        async with asyncio.TaskGroup() as group:
+            duties = [group.create_task(self.presence.run()), group.create_task(self.branches.run())]
+            while not stopping.is_set():
+                if self._lost.is_set():
+                    self._lost.clear()
+                    reader = await self._follow_root()
                 await self._deal()
                 await self._contend()
                 await asyncio.sleep(DEAL_S)
-        finally:
-            self.presence.leaving = True
-            self.presence.beat()
             for zone in list(self.dispatching):
                 await self._stop_dispatching(zone)
-            if self._root is not None:
-                root, self._root = self._root, None
-                await root.close()
-            self.presence.beat()
-            beating.cancel()
-            await reader.close()
+            await self.branches.hand_over(self._leave)
+            for duty in duties:
+                duty.cancel()
+        await reader.close()
 
     async def _follow_root(self) -> Reader:
         """Which zones there are, and who owns root."""
@@ -135,9 +134,6 @@ class Orchestrator:
         """Root is claimed by the orchestrators themselves, with the previous claim expected: exactly one wins."""
         now_s = self.context.now_s()
         self.peers.on_defined(ROOT, now_s)
-        branch = self.peers.branches[ROOT]
-        if self._root is not None and branch.epoch > self._root.epoch:
-            await self._leave_root("another orchestrator has claimed root")
         claims = self.peers.decide(now_s)
         if not claims:
             self._orphaned_since_s = None
@@ -146,8 +142,12 @@ class Orchestrator:
         if self._orphaned_since_s is None:
             self._orphaned_since_s = now_s
         impatient = now_s - self._orphaned_since_s > PATIENCE * self.context.limits.suspicion_s
-        if claim.instance != self.context.instance and not impatient:
-            return
+        if claim.instance == self.context.instance or impatient:
+            await self._claim_root(self.context.instance, claim.reason)
+
+    async def _claim_root(self, instance: str, reason: str) -> None:
+        now_s = self.context.now_s()
+        branch = self.peers.branches[ROOT]
         event = Event(
             type=EventType.CLAIMED,
             zone=ROOT,
@@ -155,8 +155,8 @@ class Orchestrator:
             id=ROOT,
             life=branch.epoch,
             at=at(now_s),
-            owner=self.context.instance,
-            reason=claim.reason,
+            owner=instance,
+            reason=reason,
         )
         draft = codec.draft_of(event, instance=self.context.instance, trace=None)
         subject = subjects.claim_of_zone(ROOT)
@@ -169,28 +169,26 @@ class Orchestrator:
             return
         if not isinstance(result, int):
             return  # somebody was quicker, or it is in doubt: the log will tell
-        self.peers.on_claimed(ROOT, self.context.instance, result, now_s)
-        self.context.log.warning("owner of root", epoch=result, reason=claim.reason)
+        self.peers.on_claimed(ROOT, instance, result, now_s)
+        self.context.log.warning("claims root", instance=instance, epoch=result, reason=reason)
         self.context.metrics.counter(names.TAKEOVERS, ROOT, "root", "claim").inc()
-        if self._root is not None:
-            await self._leave_root("claimed anew")
-        root = RootInCharge(self.context, Claimed(ROOT, result, event, now_s), self._on_root_given_up)
-        try:
-            await root.start()
-        except BusError as error:
-            self.context.log.error("cannot begin as owner of root", reason=str(error))
-            await root.close()
-            return
-        self._root = root
 
-    def _on_root_given_up(self, reason: str, fenced: bool) -> None:
-        self.context.log.error("gives root up", reason=reason, fenced=fenced)
-        root, self._root = self._root, None
-        if root is not None:
-            self._closing = asyncio.create_task(root.close())
+    async def _hand_off_root(self) -> str:
+        """Claim root for another orchestrator: nothing crashes, and nobody had to name a master before."""
+        if ROOT not in self.branches.held:
+            raise ValueError(f"{self.context.instance} does not own root; {self.peers.branches[ROOT].owner} does")
+        others = [name for name in self.peers.alive(self.context.now_s()) if name != self.context.instance]
+        successor = rendezvous(ROOT, others)
+        if successor is None:
+            raise ValueError("there is no other orchestrator to hand root off to")
+        await self._claim_root(successor, f"handed off by {self.context.instance}")
+        return f"root is claimed for {successor}"
 
-    async def _leave_root(self, reason: str) -> None:
-        self.context.log.warning("replaced as owner of root", reason=reason)
-        root, self._root = self._root, None
-        if root is not None:
-            await root.close()
+    async def _begin_root(self, claim: Claimed, gave_up: Callable[[str, bool], None]) -> RootInCharge:
+        root = RootInCharge(self.context, claim, gave_up)
+        await root.start()
+        return root
+
+    def _leave(self) -> None:
+        self.presence.leaving = True
+        self.presence.beat()

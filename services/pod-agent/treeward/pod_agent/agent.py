@@ -8,6 +8,7 @@ from importlib.metadata import version
 from treeward.bus.interface import Subscription
 from treeward.runtime.branches import Branches, Claimed
 from treeward.runtime.context import Context
+from treeward.runtime.control import obey
 from treeward.runtime.device_client import DeviceClient
 from treeward.runtime.owner_loop import OwnerLoop
 from treeward.runtime.presence import Presence
@@ -81,6 +82,7 @@ class Agent:
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until told to stop, then hand over."""
         await self.branches.follow()
+        await obey(self.context, stopping)
         async with asyncio.TaskGroup() as group:
             duties = [group.create_task(self.branches.run()), group.create_task(self.presence.run())]
             await stopping.wait()

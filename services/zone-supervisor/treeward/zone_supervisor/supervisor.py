@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from treeward.runtime.branches import Branches, Claimed
 from treeward.runtime.context import Context
+from treeward.runtime.control import obey
 from treeward.runtime.presence import Presence
 from treeward.zone_supervisor.zone import ZoneInCharge
 
@@ -21,6 +22,7 @@ class Supervisor:
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until told to stop, then hand over."""
         await self.branches.follow()
+        await obey(self.context, stopping)
         async with asyncio.TaskGroup() as group:
             duties = [group.create_task(self.branches.run()), group.create_task(self.presence.run())]
             await stopping.wait()
