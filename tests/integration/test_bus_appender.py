@@ -238,6 +238,23 @@ async def test_what_never_arrived_before_the_claim_moved_on_is_refused(
     assert await stored(bus) == []
 
 
+async def test_a_batch_waits_while_others_have_as_many_open_as_the_stream_allows(bus: NatsBus) -> None:
+    appender = await owner(bus)
+    for number in range(50):
+        opened = {"Nats-Batch-Id": f"other-{number}", "Nats-Batch-Sequence": "1"}
+        await bus.requests.ask(draft("vm.other").subject, b"{}", timeout_s=5, headers=opened)
+    results: list[AppendResult] = []
+    appender.append([draft("vm.v1", data=b"%d" % number) for number in range(CHAIN_MAX + 1)], results.append)
+    await until(lambda: any(shipment.retry for shipment in appender._in_flight.values()))
+    for number in range(50):
+        commit = {"Nats-Batch-Id": f"other-{number}", "Nats-Batch-Sequence": "2", "Nats-Batch-Commit": "1"}
+        await bus.requests.ask(draft("vm.other").subject, b"{}", timeout_s=5, headers=commit)
+    await until(lambda: results)
+    messages = [message for message in await stored(bus) if message.subject == draft("vm.v1").subject]
+    assert [int(message.data) for message in messages] == list(range(CHAIN_MAX + 1))
+    assert results == [messages[-1].position]
+
+
 async def test_an_owner_is_in_doubt_when_the_server_stays_away(bus: NatsBus, nats_server: EmbeddedNats) -> None:
     await provision(bus, "zone-b", Retention(duplicate_window_s=2.0))
     subject = subjects.claim_of_zone("zone-b")
