@@ -57,7 +57,7 @@ def test_the_environment_sets_every_kind_of_value(monkeypatch: pytest.MonkeyPatc
 
 def test_settings_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        Settings().window = 1  # type: ignore[misc]
+        Settings().window = 1
 
 
 @pytest.mark.parametrize(

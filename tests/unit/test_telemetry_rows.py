@@ -69,7 +69,7 @@ def test_a_request_says_what_the_sdks_says(rows: list[Row], resource: Attributes
 
 
 def test_what_all_spans_of_a_name_have_in_common_is_there_once() -> None:
-    attributes = {names.MESSAGING_SYSTEM: "nats", names.TICKET: 7}
+    attributes: Attributes = {names.MESSAGING_SYSTEM: "nats", names.TICKET: 7}
     row = Row(names.PROCESS, Context(1, 2, True), None, SpanKind.CONSUMER, 0, 0, attributes, (), None)
     request = ExportTraceServiceRequest.FromString(encode_request([row], b"", "treeward"))
     (span,) = request.resource_spans[0].scope_spans[0].spans
