@@ -9,7 +9,7 @@ from treeward.bus.interface import Subscription
 from treeward.runtime.branches import Branches, Claimed
 from treeward.runtime.context import Context
 from treeward.runtime.control import obey
-from treeward.runtime.device_client import DeviceClient
+from treeward.runtime.device_client import Device, DeviceClient
 from treeward.runtime.owner_loop import OwnerLoop
 from treeward.runtime.presence import Presence
 from treeward.schemas import subjects
@@ -20,9 +20,7 @@ from treeward.telemetry import names
 class PodInCharge:
     """One pod, owned in one epoch."""
 
-    def __init__(
-        self, context: Context, claim: Claimed, device: DeviceClient, gave_up: Callable[[str, bool], None]
-    ) -> None:
+    def __init__(self, context: Context, claim: Claimed, device: Device, gave_up: Callable[[str, bool], None]) -> None:
         self.zone, _, self.pod = claim.branch.partition(".")
         may_move = not (claim.event.definition or {}).get("device")
         self.owner = PodOwner(self.zone, self.pod, claim.epoch, context.limits, may_move=may_move)
@@ -70,14 +68,22 @@ class PodInCharge:
             await self._answers.close()
 
 
+def connect_to_device(address: str) -> Device:
+    """A connection to the device at an address, sought from now on."""
+    device = DeviceClient(address, chance=None)
+    device.start()
+    return device
+
+
 class Agent:
     """The pods of one instance, and its connections to their devices."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, connect: Callable[[str], Device] = connect_to_device) -> None:
         self.context = context
         self.branches = Branches(context, "pod", self._begin, lambda: self.presence.beat())
         self.presence = Presence(context, "pod-agent", version("treeward"), self.branches.holdings)
-        self._devices: dict[str, DeviceClient] = {}
+        self._connect = connect
+        self._devices: dict[str, Device] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until told to stop, then hand over."""
@@ -107,9 +113,7 @@ class Agent:
         await pod.start()
         return pod
 
-    def _device(self, address: str) -> DeviceClient:
+    def _device(self, address: str) -> Device:
         if address not in self._devices:
-            device = DeviceClient(address, chance=None)
-            device.start()
-            self._devices[address] = device
+            self._devices[address] = self._connect(address)
         return self._devices[address]
