@@ -36,6 +36,8 @@ class Dispatcher:
         self.unanswered: dict[int, str] = {}
         """Ticket -> key, of all that was read and has no outcome yet."""
         self.read_up_to = 0
+        self.log_read_up_to = 0
+        """A fetch must be at least as new: what was read of the log before a resource was named is not kept."""
         self._order: deque[int] = deque()
         self._waiters: dict[int, list[str]] = {}
         self.credit = Credit(limits.credit)
@@ -77,6 +79,7 @@ class Dispatcher:
 
     def on_event(self, position: int, event: Event, now_s: float) -> None:
         """An event was read from the log, in order."""
+        self.log_read_up_to = position
         if event.type is EventType.CLAIMED:
             self.on_claim(position, event, now_s)
             if event.kind == "zone":
@@ -171,7 +174,7 @@ class Dispatcher:
         if queue is None:
             queue = self.queues[key] = Queue(key)
             queue.fetching = True
-            self.effects.append(Fetch(key, 0))
+            self.effects.append(Fetch(key, self.log_read_up_to))
         return queue
 
     def know_pod(self, pod: str) -> None:

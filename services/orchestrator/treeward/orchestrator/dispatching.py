@@ -73,6 +73,7 @@ class Dispatching:
         state = await bus.state(streams.log(self.zone))
         if state is None:
             raise NoSuchZoneError(f"no stream {streams.log(self.zone)}")
+        self.fold.log_read_up_to = state.last
         self.telemetry.work_created_s = await self._work_created_s()
         await self._read(streams.log(self.zone), subjects.log_of_zone(self.zone), state.last + 1, self._on_log)
         claims_read = asyncio.Event()
