@@ -40,7 +40,7 @@ COMMANDS = {
     "tree": Entry("tree", "command", "The supervision tree: zones, pods, hosts, owners and counts."),
     "explain": Entry("explain", "command", "Why a unit or a resource waits."),
     "queued": Entry("queued", "command", "What has no outcome yet."),
-    "replay": Entry("replay", "app", "Replay a recorded workload and judge the result."),
+    "replay": Entry("replay.command", "app", "Replay a recorded workload and judge the result."),
     "device": Entry("device", "app", "Inject faults into a device simulator and read its books."),
 }
 
