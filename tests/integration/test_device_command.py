@@ -1,0 +1,95 @@
+"""`treeward device` as a user runs it, against a real simulator."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.device import Simulator, simulator
+
+
+@dataclass
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+async def treeward(*arguments: str, control: str | None) -> Said:
+    environment = {name: value for name, value in os.environ.items() if name != "TREEWARD_DEVICE_CONTROL"}
+    if control is not None:
+        environment["TREEWARD_DEVICE_CONTROL"] = control
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "from treeward.cli.main import main; main()", "device", *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment,
+    )  # fmt: skip
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode is not None
+    return Said(process.returncode, out.decode(), err.decode())
+
+
+@pytest.fixture
+async def device(tmp_path: Path) -> AsyncIterator[Simulator]:
+    """A simulator with host-1 and vm.web-1."""
+    async with simulator(tmp_path) as device:
+        await device.host()
+        await device.vm("web-1")
+        yield device
+
+
+async def test_a_fault_is_added_strikes_is_listed_and_cleared(device: Simulator) -> None:
+    control = device.said["control"]
+    added = await treeward("fault", "add", "refuse", "--id", "web-*", "--operation", "stop", "--reason", "not today",
+                           "--times", "1", "--json", control=control)  # fmt: skip
+    assert (added.code, added.rows[0]["number"]) == (0, 1)
+    assert await device.refused("vm.web-1", "stop") == "not today"
+    listed = await treeward("fault", "list", control=control)
+    assert listed.code == 0 and "id web-*, operation stop, times 1" in listed.out
+    cleared = await treeward("fault", "clear", "1", "--json", control=control)
+    assert (cleared.code, cleared.rows[0]["struck"]) == (0, 1)
+    again = await treeward("fault", "clear", "1", control=control)
+    assert (again.code, again.err) == (2, "error: there is no fault 1\n")
+
+
+async def test_the_journal_and_what_exists_are_shown(device: Simulator) -> None:
+    control = device.said["control"]
+    calls = await treeward("journal", "zone-a.vm.web-1", "--json", control=control)
+    assert calls.code == 0
+    assert [(call["ticket"], call["outcome"], call["effect"]) for call in calls.rows] == [(2, "applied", 1)]
+    table = await treeward("journal", control=control)
+    assert "zone-a.host.host-1" in table.out and "zone-a.vm.web-1" in table.out
+    shown = await treeward("show", "zone-a.vm.web-1", "--json", control=control)
+    assert (shown.code, shown.rows[0]["observed"]["power"], shown.rows[0]["last"]) == (0, "running", 2)
+    assert (await treeward("show", "zone-a.vm.web-9", "--json", control=control)).code == 1
+    assert (await treeward("journal", "zone-a.vm.web-9", control=control)).code == 1
+    counted = await treeward("statistics", "--json", control=control)
+    assert counted.rows[0]["resources"] == {"host": 1, "vm": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "control", "code", "said"),
+    [
+        (("fault", "list"), None, 2, "TREEWARD_DEVICE_CONTROL"),
+        (("fault", "list"), "tcp://127.0.0.1:1", 3, "no device simulator answers at tcp://127.0.0.1:1"),
+        (("fault", "list"), "http://nowhere", 2, "must be tcp://HOST:PORT"),
+        (("show", "web-1"), "tcp://127.0.0.1:1", 2, "must be <zone>.<kind>.<id>"),
+        (("fault", "add", "latency"), "tcp://127.0.0.1:1", 2, "latency needs seconds"),
+        (("fault", "add", "explode"), "tcp://127.0.0.1:1", 2, "explode"),
+    ],
+)
+async def test_what_cannot_be_done_is_said_in_a_sentence(
+    arguments: tuple[str, ...], control: str | None, code: int, said: str
+) -> None:
+    answer = await treeward(*arguments, control=control)
+    assert answer.code == code
+    assert said in answer.err
+    assert "Traceback" not in answer.err
