@@ -12,6 +12,7 @@ from treeward.schemas.mailbox import Message
 from treeward.schemas.presence import Heartbeat
 
 TRACEPARENT = "traceparent"
+FORGOTTEN_TTL = "3s"
 
 _EVENT = TypeAdapter(Event)
 _MESSAGE = TypeAdapter(Message)
@@ -38,6 +39,8 @@ def draft_of(event: Event, *, instance: str, trace: str | None) -> Draft:
     }
     if trace:
         headers[TRACEPARENT] = trace
+    if event.type is EventType.FORGOTTEN:  # the bucket forgets the key; no other event has a TTL (PROTOCOL H6)
+        headers |= {"KV-Operation": "PURGE", "Nats-TTL": FORGOTTEN_TTL}
     return Draft(
         subjects.log(event.zone, event.key, event.type.value),
         _EVENT.dump_json(event, exclude_none=True),

@@ -170,10 +170,10 @@ class PodOwner:
         self.effects.append(GiveUp(reason, fenced))
 
     def describe(self, key: str, now_s: float) -> dict[str, object]:
-        """What is in hand and why it waits, for `explain`; empty if the resource is not in use here."""
+        """What is in hand and why it waits, for `explain`; phase `absent`: the resource is not in use here."""
         row = self.rows.get(key)
         if row is None:
-            return {}
+            return {"epoch": self.epoch, "phase": "absent", "stopping": self.stopping}
         return {
             "epoch": self.epoch,
             "life": row.life,
@@ -187,6 +187,8 @@ class PodOwner:
             "retry_in_s": max(0.0, row.not_before_s - now_s),
             "waiting": [message.ticket for message in row.queue],
             "crashes": len(row.crashed_at_s),
+            "retries": row.retries,
+            "verdict": row.verdict,
             "stopping": self.stopping,
         }
 

@@ -4,6 +4,7 @@ Its device is its children. It alone allocates, so allocation needs no lock; onl
 is where, everything else is useful at once after a takeover.
 """
 
+from heapq import heappop, heappush
 from typing import Any
 
 from treeward.schemas.address import SUPERVISED_KINDS
@@ -42,6 +43,9 @@ class ZoneOwner:
         self._waiting: dict[int, tuple[str, str]] = {}
         self._homeless: dict[int, str] = {}
         """Tickets of creates that fit nowhere, in order -> key."""
+        self.work_first = 0
+        self._gone: list[tuple[int, str]] = []
+        """Addresses at which nothing exists any more, by the last ticket answered: a heap."""
         self._drained_s = 0.0
         self._asked_to_move: dict[str, str] = {}
         self._pod_positions: dict[str, int] = {}
@@ -54,8 +58,11 @@ class ZoneOwner:
             if position > self._pod_positions.get(event.id, 0):
                 self._pod_positions[event.id] = position
                 self._on_pod_event(position, event)
-        elif event.kind != "zone" and self.where.on_event(position, event):
-            self._place_homeless(now_s)
+        elif event.kind != "zone":
+            if event.removed:
+                heappush(self._gone, (event.answered, event.key))
+            if self.where.on_event(position, event):
+                self._place_homeless(now_s)
 
     def _on_pod_event(self, position: int, event: Event) -> None:
         """Up to our claim this is history; beyond it all is our own, and known since it was appended."""
@@ -76,6 +83,33 @@ class ZoneOwner:
         self._place_homeless(now_s)
 
     # --- units ---------------------------------------------------------------------------------------------------
+
+    def on_work_first(self, first: int, now_s: float) -> None:
+        """WORK begins at this ticket: everything below it is answered, and what is gone below it can be forgotten.
+
+        A message for a lower ticket may still come, from a dispatcher that is far behind, and find nothing of its
+        address any more: so the mark is kept, and counts as taken (PROTOCOL S4, S9).
+        """
+        self.work_first = max(self.work_first, first)
+        while self._gone and self._gone[0][0] < self.work_first:
+            answered, key = heappop(self._gone)
+            row = self.rows.get(key)
+            if key in self.where.places.placed or (row is not None and (row.fetching or row.committing or row.hand)):
+                continue
+            if row is not None:
+                del self.rows[key]
+            kind, _, id_ = key.partition(".")
+            event = Event.model_construct(
+                type=EventType.FORGOTTEN,
+                zone=self.zone,
+                kind=kind,
+                id=id_,
+                life=self.epoch,
+                answered=answered,
+                at=events.at(now_s),
+            )
+            self._tokens += 1
+            self.effects.append(Append((event,), self._tokens))
 
     def on_message(self, key: str, message: Message, now_s: float) -> None:
         """A message came out of the zone's own partition."""
@@ -120,6 +154,7 @@ class ZoneOwner:
             row.draining = event.draining
             row.released = event.released
             row.came = event if event.type is EventType.HANDED_OFF or event.existed else None
+        row.answered = max(row.answered, self.work_first - 1)
         for message in early:
             if message.ticket > row.answered:
                 self._put(row, message)
@@ -224,14 +259,14 @@ class ZoneOwner:
         return event is not None and event.definition is not None
 
     def describe(self, key: str, now_s: float) -> dict[str, object]:
-        """What is in hand and why it waits, for `explain`; empty if the address is not in use here."""
+        """What is in hand and why it waits, for `explain`; phase `absent`: the address is not in use here."""
         row = self.rows.get(key)
         if row is None:
-            return {}
+            return {"epoch": self.epoch, "phase": "absent", "stopping": self.stopping}
         return {
             "epoch": self.epoch,
             "life": self.epoch,
-            "phase": "unplaced",
+            "phase": "fetching" if row.fetching else "committing" if row.committing else "unplaced",
             "ticket": row.hand.ticket if row.hand is not None else None,
             "operation": row.hand.operation if row.hand is not None else None,
             "reason": row.reason,

@@ -26,6 +26,7 @@ from treeward.telemetry import names
 from treeward.telemetry.traces import Kind
 
 DECIDE_S = 0.1
+WATCH_WORK_S = 5.0
 
 
 class ZoneInCharge:
@@ -49,6 +50,7 @@ class ZoneInCharge:
         )
         self._readers: list[Reader] = []
         self._subscriptions: list[Subscription] = []
+        self._watching: asyncio.Task[None] | None = None
         self._deciding: asyncio.Task[None] | None = None
         self._folding: asyncio.Task[None] | None = None
         self._folded_up_to = 0
@@ -67,24 +69,30 @@ class ZoneInCharge:
             await self.context.bus.serve(subjects.owner_api("explain", self.zone, ZONE_PARTITION), self._explain)
         )
         self._deciding = asyncio.create_task(self._supervise(), name=f"supervision of {self.zone}")
-        bucket_read = asyncio.Event()
-        await self._read(
-            streams.state(self.zone), streams.state_subject(self.zone, "*.*"), 1, self._on_entry, bucket_read.set
-        )
-        self._folding = asyncio.create_task(self._fold_log(bucket_read), name=f"fold of {self.zone}")
+        self._watching = asyncio.create_task(self._watch_work(), name=f"work of {self.zone}")
+        self._folding = asyncio.create_task(self._fold(), name=f"fold of {self.zone}")
         metrics = self.context.metrics
         metrics.gauge(names.ROWS, self.zone, ZONE_PARTITION).follow(lambda: len(self.owner.rows))
 
-    async def _fold_log(self, bucket_read: asyncio.Event) -> None:
-        """From where the bucket ends, the log: an entry replaced while we read has a higher position there (H10)."""
-        await bucket_read.wait()
-        await self._read(
-            streams.log(self.zone),
-            subjects.log_of_zone(self.zone),
-            self._folded_up_to + 1,
-            self._on_log,
-            self._on_folded,
-        )
+    async def _fold(self) -> None:
+        """The bucket in its order, and from where that ends the log: what was replaced meanwhile comes there (H10)."""
+        bucket_read = asyncio.Event()
+        entries = streams.state_subject(self.zone, "*.*")
+        try:
+            bucket = await self._read(
+                streams.state(self.zone), entries, 1, self._on_entry, bucket_read.set, purged_is_fine=True
+            )
+            await bucket_read.wait()
+            await bucket.close()
+            await self._read(
+                streams.log(self.zone),
+                subjects.log_of_zone(self.zone),
+                self._folded_up_to + 1,
+                self._on_log,
+                self._on_folded,
+            )
+        except BusError as error:
+            self._gave_up(f"cannot read who is where: {error}", False)
 
     async def _read(
         self,
@@ -93,14 +101,22 @@ class ZoneInCharge:
         start: int | Start,
         deliver: Callable[[Stored], None],
         caught_up: Callable[[], None],
-    ) -> None:
+        *,
+        purged_is_fine: bool = False,
+    ) -> Reader:
         reader = await self.context.bus.read(
-            stream, subject, start, deliver, on_lost=self._on_lost, on_caught_up=caught_up
+            stream,
+            subject,
+            start,
+            deliver,
+            on_lost=self._on_lost,
+            on_caught_up=caught_up,
+            purged_is_fine=purged_is_fine,
         )
+        self._readers.append(reader)
         if self._closed:
             await reader.close()
-        else:
-            self._readers.append(reader)
+        return reader
 
     def _on_lost(self) -> None:
         if not self._closed:
@@ -161,6 +177,18 @@ class ZoneInCharge:
         if heartbeat.zone in (None, self.zone):
             self.children.on_heartbeat(heartbeat, now_s)
 
+    async def _watch_work(self) -> None:
+        """What WORK no longer holds can be forgotten."""
+        while True:
+            await asyncio.sleep(WATCH_WORK_S)
+            try:
+                state = await self.context.bus.state(streams.work(self.zone))
+            except BusError:
+                continue  # asked again soon; nothing waits for it
+            if state is not None and self.owner.fold_complete:
+                self.owner.on_work_first(state.first, self.context.now_s())
+                self._loop.carry_out()
+
     # --- who owns the pods ---------------------------------------------------------------------------------------
 
     async def _supervise(self) -> None:
@@ -207,7 +235,7 @@ class ZoneInCharge:
         """Stop at once."""
         self._closed = True
         await self._loop.close()
-        for task in (self._deciding, self._folding, *self._tasks):
+        for task in (self._deciding, self._folding, self._watching, *self._tasks):
             if task is not None:
                 task.cancel()
         for closing in (*self._readers, *self._subscriptions):
