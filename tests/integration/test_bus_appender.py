@@ -104,6 +104,33 @@ async def test_a_replaced_owner_is_refused_and_nothing_of_it_is_stored(bus: Nats
     assert await stored(bus) == []
 
 
+async def test_who_appends_while_it_is_told_of_a_refusal_is_told_too(bus: NatsBus) -> None:
+    appender = await owner(bus)
+    await claim(bus, previous=appender._guard.position)
+    order: list[int] = []
+
+    def again(number: int) -> None:
+        order.append(number)
+        if number < 5:
+            appender.append([draft("vm.again")], lambda _: again(number + 2))
+
+    for first in (0, 1):
+        appender.append([draft("vm.first")], lambda _, first=first: again(first))
+    await until(lambda: 5 in order and 6 in order)
+    assert order == [0, 1, 2, 3, 4, 5, 6]
+
+
+async def test_a_message_larger_than_the_server_takes_is_refused_before_it_ends_the_connection(bus: NatsBus) -> None:
+    appender = await owner(bus)
+    results: list[AppendResult] = []
+    appender.append([draft("vm.v1"), draft("vm.v1", data=b"x" * bus.connection.payload_bytes_max)], results.append)
+    await until(lambda: results)
+    assert isinstance(results[0], Refused)
+    assert not results[0].fenced
+    assert await stored(bus) == []
+    assert bus.counts["lost"] == 0
+
+
 async def test_after_a_refusal_nothing_more_is_stored_even_where_the_server_would_take_it(bus: NatsBus) -> None:
     appender = await owner(bus)
     results: list[AppendResult] = []
@@ -118,6 +145,20 @@ async def test_after_a_refusal_nothing_more_is_stored_even_where_the_server_woul
     assert len(set(results)) == 1
     assert isinstance(results[0], Refused)
     assert len(await stored(bus)) == after
+
+
+@pytest.mark.parametrize("count", [2, CHAIN_MAX])
+async def test_a_later_draft_of_a_call_is_not_stored_while_an_earlier_one_cannot_be(bus: NatsBus, count: int) -> None:
+    appender = await owner(bus)
+    results: list[AppendResult] = []
+    not_taken = Draft("tw.log.nowhere.vm.v1.ready", b"{}")
+    appender.append([not_taken, *[draft("vm.v1")] * (count - 1)], results.append)
+    appender.append([draft("vm.v2")], results.append)
+    await until_stored(bus, 1)
+    appender._settle_s = 0.0  # it would try for a minute
+    await until(lambda: len(results) == 2)
+    assert [message.subject for message in await stored(bus)] == [draft("vm.v2").subject]
+    assert isinstance(results[0], Refused)
 
 
 async def test_only_one_of_many_wins_a_contended_claim(bus: NatsBus, nats_server: EmbeddedNats) -> None:

@@ -314,6 +314,21 @@ async def test_a_paused_reader_asks_for_no_more_until_it_is_resumed(bus: NatsBus
     assert seen.positions == list(range(1, count + 2))
 
 
+async def test_a_reader_that_was_paused_for_long_is_told_what_it_has_missed(bus: NatsBus) -> None:
+    seen, witness = Seen(), Seen()
+    reader = await seen.read(bus)
+    await witness.read(bus)
+    reader.pause()
+    for number in range(2 * CREDIT):
+        bus.publish(subjects.work("zone-a", f"vm.web-{number}"), b"x")
+    await until(lambda: len(seen.messages) == CREDIT and len(witness.messages) == 2 * CREDIT)
+    await bus.purge(STREAM, below=2 * CREDIT)
+    reader._paused_at_s -= 60  # as if a minute had passed
+    reader.resume()
+    await until(lambda: seen.lost)
+    assert len(seen.messages) == CREDIT
+
+
 async def test_a_closed_reader_delivers_nothing(bus: NatsBus) -> None:
     seen, witness = Seen(), Seen()
     reader = await seen.read(bus)

@@ -27,7 +27,7 @@ from typing import Final
 
 from nats.nuid import NUID
 
-from treeward.bus.connection import Connection
+from treeward.bus.connection import HEADROOM_BYTES, Connection
 from treeward.bus.interface import AppendResult, BusError, Draft, Guard, InDoubt, Refused
 from treeward.bus.requests import NO_RESPONDERS, Answer, Requests, api_error
 from treeward.bus.streams import Streams
@@ -50,7 +50,7 @@ RETRY_S: Final = 0.05
 SETTLE_S: Final = 60.0
 """From the first sending on; at most half of the stream's duplicate window."""
 
-_STALE_GUARD: Final = 10071
+_TOO_LARGE: Final = 10054
 _ALREADY_COMMITTED: Final = 10201
 _PASSING: Final = frozenset({
     10008,  # JetStream temporarily unavailable
@@ -130,13 +130,18 @@ class GuardedAppender:
         assert drafts, "nothing to append"
         if self._closed:
             return
-        if self._failure is not None and not self._unsettled:
-            asyncio.get_running_loop().call_soon(self._deliver, done, self._failure)
-            return
         call = _Call(drafts, done)
         self._unsettled.append(call)
-        self._waiting.append(call)
-        self._advance()
+        largest = max(len(draft.data) for draft in drafts)
+        if self._failure is not None:
+            call.result = self._failure
+            asyncio.get_running_loop().call_soon(self._settle)
+        elif largest + HEADROOM_BYTES > self._connection.payload_bytes_max:
+            refused = Refused(_TOO_LARGE, f"a message of {largest} bytes is more than the server takes")
+            asyncio.get_running_loop().call_soon(self._fail, refused)
+        else:
+            self._waiting.append(call)
+            self._advance()
 
     def close(self) -> None:
         """Forget what waits; `done` of it is never called."""
@@ -262,7 +267,8 @@ class GuardedAppender:
 
     def _store(self, shipment: _Shipment, last: int) -> None:
         """All of it is stored, its last message at position `last`; the members of a batch are adjacent."""
-        self._in_flight.pop(shipment.first_id, None)
+        if self._in_flight.pop(shipment.first_id, None) is None:
+            return  # settled already, by an answer and by a look-up
         if self._batch is shipment:
             self._batch = None
         first = last - len(shipment.drafts) + 1
@@ -279,7 +285,8 @@ class GuardedAppender:
         while unsettled and unsettled[0].result is not None:
             call = unsettled.popleft()
             assert call.result is not None
-            self._deliver(call.done, call.result)
+            if not self._closed:
+                call.done(call.result)
 
     def _fail(self, failure: Refused | InDoubt) -> None:
         """From here on everything has the same result: an owner that was refused or is in doubt does not reason."""
@@ -294,10 +301,6 @@ class GuardedAppender:
             if call.result is None:
                 call.result = failure
         self._settle()
-
-    def _deliver(self, done: Callable[[AppendResult], None], result: AppendResult) -> None:
-        if not self._closed:
-            done(result)
 
     # Again
 

@@ -41,6 +41,8 @@ RECONNECT_WAIT_S: Final = 0.25
 UNSENT_BYTES_MAX: Final = 64 * 1024 * 1024
 """What may wait for a slow link; beyond it publishes are dropped and counted."""
 CLOSE_S: Final = 2.0
+HEADROOM_BYTES: Final = 4096
+"""Room for headers within the server's largest message; a larger message would end the connection."""
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +158,7 @@ class Connection:
 
     @property
     def payload_bytes_max(self) -> int:
-        """The largest message, headers included, that the server takes; a larger one would end the connection."""
+        """The largest message, headers included, that the server takes."""
         return self._client.max_payload
 
     def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None, reply: str = "") -> bool:

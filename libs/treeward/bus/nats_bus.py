@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from treeward.bus.appender import GuardedAppender
-from treeward.bus.connection import Connection, Credentials, end_program
+from treeward.bus.connection import HEADROOM_BYTES, Connection, Credentials, end_program
 from treeward.bus.interface import (
     AppendResult,
     Draft,
@@ -28,8 +28,6 @@ from treeward.schemas.streams import Retention
 
 SERVED_MAX: Final = 256
 """Requests that one subscription answers at the same time; further ones go unanswered."""
-_HEADROOM_BYTES: Final = 4096
-"""Room for headers within the server's largest message."""
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +76,11 @@ class NatsBus:
     def connected(self) -> bool:
         """Whether the server can be reached now."""
         return self.connection.connected
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What happened since the start: `lost` and `cut` links, `violations` of permissions, `dropped` messages."""
+        return self.connection.counts
 
     async def close(self) -> None:
         """Flush what can be flushed within 2 s and end the connection. Never raises."""
@@ -128,7 +131,7 @@ class NatsBus:
 
     def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Core publish: dropped while disconnected, or if it is larger than the server takes."""
-        if len(data) + _HEADROOM_BYTES > self.connection.payload_bytes_max:
+        if len(data) + HEADROOM_BYTES > self.connection.payload_bytes_max:
             self.connection.counts["dropped"] += 1
             return
         self.connection.publish(subject, data, headers)
@@ -143,7 +146,7 @@ class NatsBus:
         timeout_s: float = 5.0,
     ) -> Receipt:
         """Publish into a WORK stream and return its receipt; see `interface.Bus.submit`."""
-        if len(data) + _HEADROOM_BYTES > self.connection.payload_bytes_max:
+        if len(data) + HEADROOM_BYTES > self.connection.payload_bytes_max:
             raise SubmitRefusedError(f"{subject}: {len(data)} bytes are more than the server takes")
         return await submit(
             self.requests, self.streams, subject, data, headers=headers, message_id=message_id, timeout_s=timeout_s

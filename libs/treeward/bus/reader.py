@@ -197,7 +197,9 @@ class StreamReader:
     def _tick(self, now_s: float) -> None:
         if not self._silent:
             self._silent, self._heard_s = True, now_s
-        elif self._credit > 0 and self._renewal is None and now_s - self._heard_s > SILENCE_S:
+        elif self._credit == 0:
+            self._pull()  # an earlier pull may have been dropped
+        elif self._renewal is None and now_s - self._heard_s > SILENCE_S:
             self._renew()
 
     def _drop_consumer(self) -> None:

@@ -1,10 +1,12 @@
 """Bytes of the NATS protocol that are built or read once per message, so they are written for speed."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
 HEADER_LINE = "NATS/1.0\r\n"
+_TIME = re.compile(r"([^.]*?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
 _LINE_BREAKS = str.maketrans({"\r": " ", "\n": " "})
 
 
@@ -67,11 +69,9 @@ def parse_delivery(reply: bytes) -> Delivery:
 
 def parse_time_s(text: str) -> float:
     """Unix seconds of a server's time stamp, which has up to nine digits behind the point."""
-    whole, _, fraction = text.rstrip("Z").partition(".")
-    offset = ""
-    for sign in "+-":
-        if sign in fraction:
-            fraction, _, zone = fraction.partition(sign)
-            offset = sign + zone
-    seconds = datetime.fromisoformat(f"{whole}{offset or '+00:00'}").timestamp()
-    return seconds + (int(fraction.ljust(9, "0")[:9]) / 1e9 if fraction else 0.0)
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise ValueError(f"not a time stamp: {text!r}")
+    whole, fraction, zone = found.groups(default="")
+    seconds = int(datetime.fromisoformat(whole + zone).timestamp())
+    return (seconds * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))) / 1e9  # as a reader has it: from nanoseconds
