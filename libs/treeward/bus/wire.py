@@ -74,4 +74,4 @@ def parse_time_s(text: str) -> float:
         raise ValueError(f"not a time stamp: {text!r}")
     whole, fraction, zone = found.groups(default="")
     seconds = int(datetime.fromisoformat(whole + zone).timestamp())
-    return (seconds * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))) / 1e9  # as a reader has it: from nanoseconds
+    return (seconds * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))) / 1_000_000_000  # as a reader has it
