@@ -5,23 +5,38 @@ import json
 import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from treeward.bus.interface import Bus
 from treeward.cli.apply import apply_topology
 from treeward.cli.connection import connected, run
 from treeward.cli.options import Json, Server
-from treeward.cli.output import FINE, NO, CommandError, clean, console, error_console, fail, say, say_json, table
+from treeward.cli.output import (
+    FINE,
+    NO,
+    UNAVAILABLE,
+    CommandError,
+    clean,
+    console,
+    error_console,
+    fail,
+    say,
+    say_json,
+    table,
+)
 from treeward.cli.replay import invent as inventing
 from treeward.cli.replay import plot as plotting
-from treeward.cli.replay.books import Books, read_books
-from treeward.cli.replay.judge import Verdict, by_name, judge, read_history
+from treeward.cli.replay.books import DeviceBooks, read_device_books
 from treeward.cli.replay.run import Progress, Replay
 from treeward.cli.replay.schedule import Schedule, build_schedule
 from treeward.cli.replay.trace import Trace, read_trace
 from treeward.cli.replay.unanswered import tell_unanswered
+from treeward.cli.replay.verdict import Verdict, decide_verdict
+from treeward.runtime.books import BooksError, read_books
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -111,7 +126,7 @@ async def _replay(
     as_json: bool,
 ) -> int:
     async with connected(server) as bus:
-        read_books(device_data, schedule.units)  # whether they can be read, before anything is submitted
+        read_device_books(device_data, schedule.units)  # whether they can be read, before anything is submitted
         applied = await apply_topology(bus, schedule.topology)
         if not applied.fine:
             raise CommandError("the hosts of the trace could not be made; `treeward apply` shows such things", NO)
@@ -120,17 +135,28 @@ async def _replay(
             await replay.run()
         if replay.records.open:
             await tell_unanswered(bus, replay.records)
-        history = await read_history(bus, replay.records)
-        books = read_books(device_data, schedule.units) if device_data else None
-        verdict = judge(replay.records, books, history)
-    summary = _summary(trace, schedule, replay, verdict, judged=books is not None)
-    _tell(verdict, replay, books, as_json=as_json, summary=summary)
+        verdict, device = await _judge(bus, replay, device_data)
+    summary = _summary(trace, schedule, replay, verdict, judged=device is not None)
+    _tell(verdict, replay, as_json=as_json, summary=summary)
     if report is not None:
         _write(report, summary)
     if plot is not None:
         timeline = plotting.Timeline(replay.begun_s, schedule.begins_s, speed)
-        plotting.draw(plot, replay.records, books, timeline)
+        plotting.draw(plot, replay.records, device, timeline)
     return FINE if verdict.fine else NO
+
+
+async def _judge(bus: Bus, replay: Replay, device_data: list[Path]) -> tuple[Verdict, DeviceBooks | None]:
+    try:
+        books = await read_books(bus, replay.schedule.units, device_data)
+    except BooksError as error:
+        raise CommandError(f"cannot be judged: {error}", UNAVAILABLE) from None
+    device = read_device_books(device_data, replay.schedule.units) if device_data else None
+    zones = set(replay.schedule.units)
+    calls = [call for call in books.calls if call.zone in zones]
+    resources = [resource for resource in books.resources if resource.zone in zones]
+    books = replace(books, calls=calls, resources=resources)
+    return decide_verdict(replay.records, books, device), device
 
 
 def _summary(trace: Trace, schedule: Schedule, replay: Replay, verdict: Verdict, *, judged: bool) -> dict[str, Any]:
@@ -144,7 +170,7 @@ def _summary(trace: Trace, schedule: Schedule, replay: Replay, verdict: Verdict,
         "larger_than_every_host": [workload.name for workload in schedule.impossible],
         "creates_cancelled_at_the_end": replay.cancelled_waiting,
         "judged_by_the_device": judged,
-        **by_name(verdict),
+        **verdict.by_name(),
     }
 
 
@@ -155,7 +181,7 @@ def _write(path: Path, summary: dict[str, Any]) -> None:
         raise CommandError(f"--report {path}: cannot be written ({error.strerror})") from None
 
 
-def _tell(verdict: Verdict, replay: Replay, books: Books | None, *, as_json: bool, summary: dict[str, Any]) -> None:
+def _tell(verdict: Verdict, replay: Replay, *, as_json: bool, summary: dict[str, Any]) -> None:
     if as_json:
         say_json(summary)
         return
@@ -177,8 +203,11 @@ def _tell(verdict: Verdict, replay: Replay, books: Books | None, *, as_json: boo
     typer.echo(f"{replay.records.answered} answered in {verdict.seconds:.1f} s, {verdict.units_per_s:.0f} units/s")
     if replay.cancelled_waiting:
         typer.echo(f"{replay.cancelled_waiting} creates found no room to the end and were cancelled")
-    if books is None:
+    if not summary["judged_by_the_device"]:
         say("not judged by the device's books: name them with --device-data")
+    for violation in verdict.found[:10]:
+        about = f"{violation.zone}.{violation.key} #{violation.ticket or '-'}"
+        say(f"{violation.rule.value}: {about} {clean(violation.what)}")
     for error in sorted({unit.error for unit in replay.records.units if unit.error})[:5]:
         say(f"not accepted: {clean(error)}")
 

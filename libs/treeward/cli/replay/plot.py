@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from treeward.cli.output import CommandError
-from treeward.cli.replay.books import Books
+from treeward.cli.replay.books import DeviceBooks
 from treeward.cli.replay.records import Records
+from treeward.cli.replay.verdict import first_calls
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +62,7 @@ def submitted(records: Records) -> Steps:
     )
 
 
-def running(books: Books) -> Steps:
+def running(books: DeviceBooks) -> Steps:
     """VMs that the device has."""
     differences = {"create": 1, "destroy": -1}
     return accumulate(
@@ -71,23 +72,22 @@ def running(books: Books) -> Steps:
     )
 
 
-def waiting(records: Records, books: Books) -> Steps:
+def waiting(records: Records, books: DeviceBooks) -> Steps:
     """Creates that were submitted and not yet called, nor answered without a call."""
-    first: dict[tuple[str, int], float] = {}
-    for call in books.calls:
-        first.setdefault((call.zone, call.ticket), call.started_s)
+    first = first_calls(books)
     changes = []
     for name, unit in records.by_ticket.items():
         if unit.action != "create":
             continue
         changes.append((unit.sent_s, 1.0))
-        ended_s = first.get(name, unit.answer.stored_s if unit.answer is not None else None)
-        if ended_s is not None:
-            changes.append((max(ended_s, unit.sent_s), -1.0))
+        if name in first:
+            changes.append((max(first[name].started_s, unit.sent_s), -1.0))
+        elif unit.answer is not None:
+            changes.append((max(unit.answer.stored_s, unit.sent_s), -1.0))
     return accumulate(changes)
 
 
-def utilisation(books: Books, size: int) -> Steps:
+def utilisation(books: DeviceBooks, size: int) -> Steps:
     """The part of all hosts' capacity that is taken, from 0 to 1, where there is any."""
     have = taken = 0
     steps: Steps = []
@@ -101,7 +101,7 @@ def utilisation(books: Books, size: int) -> Steps:
     return steps
 
 
-def draw(path: Path, records: Records, books: Books | None, timeline: Timeline) -> None:
+def draw(path: Path, records: Records, books: DeviceBooks | None, timeline: Timeline) -> None:
     """Write the plot; raises CommandError if the file cannot be written."""
     import matplotlib as mpl
 

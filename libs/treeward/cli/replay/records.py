@@ -31,19 +31,16 @@ class Submitted:
 
 @dataclass(slots=True)
 class Records:
-    """Every unit of a replay, by zone and ticket too, and what the logs said that they must not."""
+    """Every unit of a replay, by zone and ticket too."""
 
     units: list[Submitted] = field(default_factory=list)
     by_ticket: dict[tuple[str, int], Submitted] = field(default_factory=dict)
     open: dict[tuple[str, int], Submitted] = field(default_factory=dict)
     """Accepted and not answered."""
     answered: int = 0
-    answered_twice: int = 0
-    answered_out_of_order: int = 0
     placed: set[tuple[str, str]] = field(default_factory=set)
     """(zone, key) of what has a place now."""
     _early: dict[tuple[str, int], Answered] = field(default_factory=dict)
-    _last_answered: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def accept(self, unit: Submitted, ticket: int) -> None:
         """A receipt has come; the answer may have been quicker."""
@@ -65,17 +62,12 @@ class Records:
             self.placed.discard(resource)
         if not event.is_outcome or event.ticket is None:
             return
-        if event.ticket <= self._last_answered.get(resource, 0):
-            self.answered_out_of_order += 1
-        self._last_answered[resource] = max(event.ticket, self._last_answered.get(resource, 0))
         name, answer = (event.zone, event.ticket), Answered(event, position, stored_s)
         unit = self.open.pop(name, None)
         if unit is not None:
             self._answer(unit, answer)
-        elif name in self.by_ticket or name in self._early:
-            self.answered_twice += 1
-        else:
-            self._early[name] = answer
+        elif name not in self.by_ticket:
+            self._early.setdefault(name, answer)
 
     def _answer(self, unit: Submitted, answer: Answered) -> None:
         unit.answer = answer
