@@ -107,6 +107,7 @@ class ZoneOwner:
                 life=self.epoch,
                 answered=answered,
                 at=events.at(now_s),
+                flushed=[],
             )
             self._tokens += 1
             self.effects.append(Append((event,), self._tokens))
@@ -479,6 +480,7 @@ class ZoneOwner:
             "at": events.at(now_s),
             "ticket": unit.ticket,
             "operation": unit.operation or None,
+            "flushed": [],
             "paused": row.paused,
             "draining": row.draining,
             "released": row.released,
