@@ -1,6 +1,7 @@
 """Root, owned in one epoch: zones are its children; it makes their streams and claims them for zone supervisors."""
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 
 from treeward.bus.interface import BusError, Reader, Refused, Start, Stored, Subscription
@@ -63,7 +64,13 @@ class RootInCharge:
         self._subscriptions.append(await listen(self.context, "zone-supervisor", self.children.on_heartbeat))
         await known.wait()
         await self._loop.start()
+        self._subscriptions.append(
+            await self.context.bus.serve(subjects.owner_api("explain", ROOT, ZONE_PARTITION), self._explain)
+        )
         self._spawn(self._supervise())
+
+    async def _explain(self, _subject: str, body: bytes) -> bytes:
+        return json.dumps(self.owner.describe(body.decode(), self.context.now_s())).encode()
 
     def _on_lost(self) -> None:
         self._gave_up("the log of root no longer has what comes next", False)

@@ -25,6 +25,7 @@ class PodInCharge:
         may_move = not (claim.event.definition or {}).get("device")
         self.owner = PodOwner(self.zone, self.pod, claim.epoch, context.limits, may_move=may_move)
         self._context = context
+        self._device = device
         self._loop = OwnerLoop(
             context,
             self.owner,
@@ -48,7 +49,11 @@ class PodInCharge:
         )
 
     async def _explain(self, _subject: str, body: bytes) -> bytes:
-        return json.dumps(self.owner.describe(body.decode(), self._context.now_s())).encode()
+        device = self._device
+        said = self.owner.describe(body.decode(), self._context.now_s())
+        if isinstance(device, DeviceClient):
+            said |= {"device": device.address, "link": device.link, "link_error": device.link_error}
+        return json.dumps(said).encode()
 
     @property
     def drained(self) -> bool:

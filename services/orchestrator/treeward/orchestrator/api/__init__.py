@@ -1,0 +1,1 @@
+"""What orchestrators answer about a zone: state, tree, explain, queued. Gathering facts is apart from deciding."""
