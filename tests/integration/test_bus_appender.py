@@ -9,7 +9,7 @@ import pytest
 from tests.support.proxy import Proxy
 from tests.support.until import until
 
-from treeward.bus.appender import BATCH_MAX, CHAIN_MAX, PIPELINE_MAX, GuardedAppender
+from treeward.bus.appender import BATCH_MAX, CHAIN_MAX, OVERFLOW_MIN, PIPELINE_MAX, GuardedAppender
 from treeward.bus.interface import AppendResult, Draft, Guard, InDoubt, Refused, Start, Stored
 from treeward.bus.nats_bus import NatsBus
 from treeward.bus.provision import provision
@@ -80,6 +80,22 @@ async def test_the_drafts_of_one_call_are_stored_in_their_order(bus: NatsBus) ->
         by_subject[message.subject].append(int(message.data))
     for count in (2, CHAIN_MAX, CHAIN_MAX + 1, BATCH_MAX + 5):
         assert by_subject[draft(f"vm.v{count}").subject] == list(range(count))
+
+
+async def test_what_the_pipeline_has_no_room_for_becomes_batches(bus: NatsBus) -> None:
+    appender = await owner(bus)
+    results: list[AppendResult] = []
+    sizes = [1] * (PIPELINE_MAX + OVERFLOW_MIN) + [2 * BATCH_MAX + 7] + [1, 3] * OVERFLOW_MIN
+    for call, size in enumerate(sizes):
+        appender.append([draft(f"vm.v{call}", data=b"%d" % number) for number in range(size)], results.append)
+    await until(lambda: len(results) == len(sizes))
+    by_subject = defaultdict(list)
+    for message in await stored(bus):
+        by_subject[message.subject].append(message)
+    for call, size in enumerate(sizes):
+        messages = by_subject[draft(f"vm.v{call}").subject]
+        assert [int(message.data) for message in messages] == list(range(size))
+        assert messages[-1].position == results[call]
 
 
 async def test_what_never_expires_says_so_to_the_server(bus: NatsBus) -> None:

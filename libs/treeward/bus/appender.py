@@ -25,13 +25,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from nats.nuid import NUID
-
 from treeward.bus.connection import HEADROOM_BYTES, Connection
 from treeward.bus.interface import AppendResult, BusError, Draft, Guard, InDoubt, Refused
 from treeward.bus.requests import NO_RESPONDERS, Answer, Requests, api_error
+from treeward.bus.shipment import Call, Encoder, Shipment
 from treeward.bus.streams import Streams
-from treeward.bus.wire import header_lines, publish_command
 
 PIPELINE_MAX: Final = 128
 """Shipments in flight on a stream with one replica."""
@@ -64,36 +62,6 @@ _PASSING: Final = frozenset({
 logger = logging.getLogger(__name__)
 
 
-class _Call:
-    """One `append`: its drafts, how many of them are acknowledged or on their way, and in the end its result."""
-
-    __slots__ = ("done", "drafts", "result", "shipped")
-
-    def __init__(self, drafts: Sequence[Draft], done: Callable[[AppendResult], None]) -> None:
-        self.drafts = drafts
-        self.done = done
-        self.shipped = 0
-        self.result: AppendResult | None = None
-
-
-class _Shipment:
-    """Messages that are sent together, once or several times, always under the same message ids."""
-
-    __slots__ = ("drafts", "first_id", "first_sent_s", "members", "retry", "sent_s", "token", "unanswered")
-
-    def __init__(self, first_id: int) -> None:
-        self.first_id = first_id
-        self.drafts: list[Draft] = []
-        self.members: list[tuple[_Call, int]] = []
-        """Each call in it, with the index of its last draft here."""
-        self.token: int | None = None
-        self.sent_s = 0.0
-        self.first_sent_s = 0.0
-        self.retry: asyncio.TimerHandle | None = None
-        self.unanswered = False
-        """Whether a sending of it was lost: from then on a refusal does not prove that it is not stored."""
-
-
 class GuardedAppender:
     """Appends to one stream under one guard; made by `NatsBus.appender`."""
 
@@ -103,17 +71,13 @@ class GuardedAppender:
         self._streams = streams
         self._stream = stream
         self._guard = guard
-        self._guard_lines = header_lines({
-            "Nats-Expected-Last-Subject-Sequence": str(guard.position),
-            "Nats-Expected-Last-Subject-Sequence-Subject": guard.subject,
-        })  # fmt: skip
-        self._id = f"{guard.position}-{NUID().next().decode()}"
+        self._encoder = Encoder(guard)
         self._next_id = 0
-        self._waiting: deque[_Call] = deque()
-        self._unsettled: deque[_Call] = deque()
+        self._waiting: deque[Call] = deque()
+        self._unsettled: deque[Call] = deque()
         """Every call without a result, in the order in which `done` is owed."""
-        self._in_flight: dict[int, _Shipment] = {}
-        self._batch: _Shipment | None = None
+        self._in_flight: dict[int, Shipment] = {}
+        self._batch: Shipment | None = None
         """The atomic batch in flight; nothing else is sent for the first time meanwhile."""
         self._failure: Refused | InDoubt | None = None
         self._closed = False
@@ -130,7 +94,7 @@ class GuardedAppender:
         assert drafts, "nothing to append"
         if self._closed:
             return
-        call = _Call(drafts, done)
+        call = Call(drafts, done)
         self._unsettled.append(call)
         largest = max(len(draft.data) for draft in drafts)
         if self._failure is not None:
@@ -182,71 +146,43 @@ class GuardedAppender:
             return
         while self._waiting and self._batch is None and len(self._in_flight) < PIPELINE_MAX:
             overflows = len(self._waiting) >= OVERFLOW_MIN
-            self._ship(self._take_batch() if overflows else self._take_next(self._waiting.popleft()))
+            self._ship(self._take_batch() if overflows else self._take_next())
 
-    def _take_batch(self) -> _Shipment:
+    def _take_batch(self) -> Shipment:
         """What waits, up to the server's limit for one batch; a call that does not fit whole is the next batch's."""
-        shipment = self._new_shipment()
+        shipment = Shipment(self._next_id)
         while self._waiting:
-            call = self._waiting[0]
             room = BATCH_MAX - len(shipment.drafts)
-            left = len(call.drafts) - call.shipped
-            if left > room and shipment.drafts:
+            if self._waiting[0].left > room and shipment.drafts:
                 break
-            self._load(shipment, call, min(left, room))
-            if call.shipped < len(call.drafts):
-                break  # longer than any batch: its rest goes first next time
-            self._waiting.popleft()
+            call = self._waiting.popleft()
+            shipment.load(call, min(call.left, room))
         return shipment
 
-    def _take_next(self, call: _Call) -> _Shipment:
+    def _take_next(self) -> Shipment:
         """The next part of one call: a single message, or a batch if the call is long."""
-        shipment = self._new_shipment()
-        left = len(call.drafts) - call.shipped
-        self._load(shipment, call, 1 if len(call.drafts) <= CHAIN_MAX else min(left, BATCH_MAX))
+        shipment = Shipment(self._next_id)
+        call = self._waiting.popleft()
+        shipment.load(call, 1 if len(call.drafts) <= CHAIN_MAX else min(call.left, BATCH_MAX))
         return shipment
 
-    def _new_shipment(self) -> _Shipment:
-        return _Shipment(self._next_id)
-
-    def _load(self, shipment: _Shipment, call: _Call, count: int) -> None:
-        shipment.drafts.extend(call.drafts[call.shipped : call.shipped + count])
-        call.shipped += count
-        shipment.members.append((call, len(shipment.drafts) - 1))
-        self._next_id += count
-
-    def _ship(self, shipment: _Shipment) -> None:
+    def _ship(self, shipment: Shipment) -> None:
         """Send a shipment, for the first time or again."""
         now_s = asyncio.get_running_loop().time()
-        self._in_flight[shipment.first_id] = shipment
+        if not shipment.first_sent_s:
+            shipment.first_sent_s = now_s
+            self._next_id += len(shipment.drafts)
+            self._in_flight[shipment.first_id] = shipment
+            if shipment.is_batch:
+                self._batch = shipment
         shipment.sent_s = now_s
-        shipment.first_sent_s = shipment.first_sent_s or now_s
         shipment.token, reply = self._requests.reserve(partial(self._hear, shipment))
-        if len(shipment.drafts) == 1:
-            draft = shipment.drafts[0]
-            self._send(draft, shipment.first_id, self._guard_lines, reply)
-            return
-        self._batch = shipment
-        batch, last = NUID().next().decode(), len(shipment.drafts)
-        for number, draft in enumerate(shipment.drafts, start=1):
-            lines = f"Nats-Batch-Id: {batch}\r\nNats-Batch-Sequence: {number}\r\n"
-            if number == 1:
-                lines += self._guard_lines
-            if number == last:
-                lines += "Nats-Batch-Commit: 1\r\n"
-            self._send(draft, shipment.first_id + number - 1, lines, reply if number == last else "")
-
-    def _send(self, draft: Draft, number: int, lines: str, reply: str) -> None:
-        lines = f"Nats-Msg-Id: {self._id}-{number}\r\n{lines}"
-        if draft.never_expires:
-            lines += "Nats-TTL: never\r\n"
-        if draft.headers:
-            lines += header_lines(draft.headers)
-        self._connection.send(publish_command(draft.subject, reply, draft.data, lines))
+        for command in self._encoder.commands(shipment, reply):
+            self._connection.send(command)
 
     # Hearing
 
-    def _hear(self, shipment: _Shipment, answer: Answer | None) -> None:
+    def _hear(self, shipment: Shipment, answer: Answer | None) -> None:
         shipment.token = None
         if answer is None:
             shipment.unanswered = True  # sent again when the link is back
@@ -265,7 +201,7 @@ class GuardedAppender:
         else:
             self._fail(Refused(error.code, error.description))
 
-    def _store(self, shipment: _Shipment, last: int) -> None:
+    def _store(self, shipment: Shipment, last: int) -> None:
         """All of it is stored, its last message at position `last`; the members of a batch are adjacent."""
         if self._in_flight.pop(shipment.first_id, None) is None:
             return  # settled already, by an answer and by a look-up
@@ -273,10 +209,10 @@ class GuardedAppender:
             self._batch = None
         first = last - len(shipment.drafts) + 1
         for call, index in shipment.members:
-            if call.shipped == len(call.drafts):
-                call.result = first + index
-            elif not self._replicated:
+            if call.left:
                 self._waiting.appendleft(call)  # its next part, ahead of calls that have not begun
+            else:
+                call.result = first + index
         self._settle()
         self._advance()
 
@@ -304,7 +240,7 @@ class GuardedAppender:
 
     # Again
 
-    def _recall(self, shipment: _Shipment) -> None:
+    def _recall(self, shipment: Shipment) -> None:
         if shipment.token is not None:
             self._requests.forget(shipment.token)
             shipment.token = None
@@ -312,7 +248,7 @@ class GuardedAppender:
             shipment.retry.cancel()
             shipment.retry = None
 
-    def _retry(self, shipment: _Shipment, refused: Refused) -> None:
+    def _retry(self, shipment: Shipment, refused: Refused) -> None:
         """Send again, soon, what the server has refused for a passing reason; give up like any other in time."""
         loop = asyncio.get_running_loop()
         if loop.time() - shipment.first_sent_s > self._settle_s:
@@ -320,7 +256,7 @@ class GuardedAppender:
         else:
             shipment.retry = loop.call_later(RETRY_S, self._repeat, shipment)
 
-    def _repeat(self, shipment: _Shipment) -> None:
+    def _repeat(self, shipment: Shipment) -> None:
         self._recall(shipment)
         if self._connection.connected and shipment.first_id in self._in_flight:
             self._ship(shipment)
@@ -340,7 +276,7 @@ class GuardedAppender:
                 shipment.unanswered = True
                 self._repeat(shipment)
 
-    async def _look_up(self, shipment: _Shipment, refused: Refused) -> None:
+    async def _look_up(self, shipment: Shipment, refused: Refused) -> None:
         """Find out whether a shipment whose answer was lost is stored, by the message ids of what is last there."""
         certainly_not = refused.code != _ALREADY_COMMITTED
         try:
@@ -349,7 +285,9 @@ class GuardedAppender:
                 last = await self._streams.leader_get(self._stream, {"last_by_subj": draft.subject})
                 if last is None:
                     continue
-                if last.headers and last.headers.get("Nats-Msg-Id") == f"{self._id}-{shipment.first_id + index}":
+                if last.headers and last.headers.get("Nats-Msg-Id") == self._encoder.message_id(
+                    shipment.first_id + index
+                ):
                     self._store(shipment, last.position + len(shipment.drafts) - 1 - index)
                     return
                 if last.position > self._guard.position:

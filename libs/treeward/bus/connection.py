@@ -1,12 +1,7 @@
 """One connection to NATS that comes back by itself, with synchronous publishing and callbacks without tasks.
 
-nats-py does the handshake, authentication, TLS, the parser and the reconnecting. What happens per message goes past its
-queues, tasks and futures, which cost several times more than the message itself: a subscription here is a function that
-the parser calls. That needs a few private attributes of nats-py, all of them in this module; the version is pinned and
-a test names each of them.
-
-Three states of the world that nats-py does not leave by itself are left here, by `_watch`: a half-open link whose
-writes never drain, a reading or flushing task that has died, and a connection that a server's error has closed.
+Three states of the world that nats-py does not leave by itself are left here: by `_watch` a half-open link whose writes
+never drain, and a reading or flushing task that has died; by the client a connection that a server's error has closed.
 """
 
 import asyncio
@@ -20,15 +15,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
 from nats.nuid import NUID
 
+from treeward.bus.client import LightClient, Receive
 from treeward.bus.interface import BusUnavailableError
 from treeward.bus.wire import header_lines, publish_command
-
-Receive = Callable[[str, bytes, bytes, bytes | None], None]
-"""`receive(subject, reply, data, header_block)`"""
 
 WATCH_S: Final = 0.25
 HALF_OPEN_S: Final = 1.0
@@ -73,36 +65,6 @@ def _subscribe_command(sid: int, subject: str, queue: str) -> bytes:
     return f"SUB {subject} {queue} {sid}\r\n".encode()
 
 
-class _Client(Client):
-    """nats-py's client, whose messages go straight from the parser to a function."""
-
-    def __init__(self, connection: "Connection") -> None:
-        super().__init__()
-        self.connection = connection
-        self.receivers: dict[int, Receive] = {}
-
-    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
-        receive = self.receivers.get(sid)
-        if receive is not None:
-            try:
-                receive(subject.decode(), reply, data, headers)
-            except Exception as error:  # noqa: BLE001  the outermost frame of every callback: it ends the program
-                self.connection.crash(error)
-
-    async def _process_op_err(self, e: Exception) -> None:
-        await super()._process_op_err(e)
-        if not self.is_connected:
-            self.connection.become_lost()
-
-    async def _process_err(self, err_msg: str) -> None:
-        """Reconnect where nats-py would close for good (expired credentials, a limit of the server)."""
-        if "permissions violation" in err_msg:
-            self.connection.count_violation(err_msg)
-            return
-        logger.warning("the NATS server ended the connection", extra={"error": err_msg})
-        await self._process_op_err(nats.errors.Error(f"nats: {err_msg}"))
-
-
 class Connection:
     """A link to NATS that reconnects without end, until `close`."""
 
@@ -110,10 +72,10 @@ class Connection:
         self.inbox = f"{inbox_prefix}.{NUID().next().decode()}"
         self.connected = False
         self.closed = False
-        self.crash = crash
+        self._crash = crash
         self.counts: Counter[str] = Counter()
         """Events since the start: `lost`, `cut`, `violations`, `dropped`."""
-        self._client = _Client(self)
+        self._client = LightClient(self)
         self._listeners: list[Callable[[bool], None]] = []
         self._tickers: dict[int, Callable[[float], None]] = {}
         self._ticker_ids = itertools.count()
@@ -223,6 +185,10 @@ class Connection:
         task.add_done_callback(self._note_done)
         return task
 
+    def crash(self, error: BaseException) -> None:
+        """An exception came out of a callback or a duty of the bus: the program cannot go on."""
+        self._crash(error)
+
     def become_lost(self) -> None:
         """Take the link for lost: what was written to it and not answered may or may not have arrived."""
         if not self.connected:
@@ -324,4 +290,4 @@ class Connection:
         # While the link is down nats-py's close raises whatever the transport does.
         with contextlib.suppress(nats.errors.Error, TimeoutError, OSError, RuntimeError):
             async with asyncio.timeout(CLOSE_S):
-                await self._client._close(Client.CLOSED, do_cbs=False)
+                await self._client._close(LightClient.CLOSED, do_cbs=False)

@@ -1,0 +1,62 @@
+"""nats-py's client with the parts replaced that would cost too much per message or give up too early.
+
+nats-py does the handshake, authentication, TLS, the parser and the reconnecting. What happens per message goes past its
+queues, tasks and futures, which cost several times more than the message itself: a subscription here is a function that
+the parser calls. This and `connection` are the only modules that know private attributes of nats-py; the version is
+pinned and a test names each of them.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+import nats.errors
+from nats.aio.client import Client
+
+Receive = Callable[[str, bytes, bytes, bytes | None], None]
+"""`receive(subject, reply, data, header_block)`"""
+
+logger = logging.getLogger(__name__)
+
+
+class Holder(Protocol):
+    """Who is told what happens to the client."""
+
+    def crash(self, error: BaseException) -> None:
+        """An exception came out of a callback."""
+
+    def become_lost(self) -> None:
+        """The link is gone."""
+
+    def count_violation(self, text: str) -> None:
+        """The server refused something for lack of permission."""
+
+
+class LightClient(Client):
+    """nats-py's client, whose messages go straight from the parser to a function."""
+
+    def __init__(self, holder: Holder) -> None:
+        super().__init__()
+        self.receivers: dict[int, Receive] = {}
+        self._holder = holder
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+        receive = self.receivers.get(sid)
+        if receive is not None:
+            try:
+                receive(subject.decode(), reply, data, headers)
+            except Exception as error:  # noqa: BLE001  the outermost frame of every callback: it ends the program
+                self._holder.crash(error)
+
+    async def _process_op_err(self, e: Exception) -> None:
+        await super()._process_op_err(e)
+        if not self.is_connected:
+            self._holder.become_lost()
+
+    async def _process_err(self, err_msg: str) -> None:
+        """Reconnect where nats-py would close for good (expired credentials, a limit of the server)."""
+        if "permissions violation" in err_msg:
+            self._holder.count_violation(err_msg)
+            return
+        logger.warning("the NATS server ended the connection", extra={"error": err_msg})
+        await self._process_op_err(nats.errors.Error(f"nats: {err_msg}"))
