@@ -60,7 +60,8 @@ class Dispatcher:
         queue.tickets.append(ticket)
         if pending.problem is not None:
             self.marks[ticket] = Mark(outcome=Outcome.REJECTED, reason=pending.problem)
-        if len(queue.tickets) <= self.limits.window and len(self.bodies) < self.limits.bodies_max:
+        soon = len(queue.tickets) <= self.limits.window
+        if len(self.bodies) < self.limits.bodies_max // (1 if soon else 2):
             self._keep(pending)
         if pending.steers_dispatch:
             self._steer(queue, pending, now_s)
