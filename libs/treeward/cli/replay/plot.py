@@ -124,8 +124,9 @@ def draw(path: Path, records: Records, books: DeviceBooks | None, timeline: Time
         for name, size in (("cpu", CPU), ("memory", MEMORY), ("gpu", GPU)):
             _steps(use, utilisation(books, size), timeline, name)
         use.set_ylim(0, 1.05)
-        use.legend()
-    load.legend()
+    for axes in (load, use):
+        if axes.get_lines():
+            axes.legend()
     use.set_xlim(left=timeline.at(timeline.begun_s))
     try:
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)

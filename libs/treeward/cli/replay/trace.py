@@ -72,19 +72,20 @@ def read_trace(
     machines = [node for number, row in _rows(nodes, NODE_COLUMNS) for node in _node(nodes, number, row, notes)]
     if nodes_max is not None and len(machines) > nodes_max:
         machines = [machines[index * len(machines) // nodes_max] for index in range(nodes_max)]
-    work = [
-        one for number, row in _rows(workloads, WORKLOAD_COLUMNS) for one in _workload(workloads, number, row, notes)
-    ]
-    work.sort(key=lambda one: one.created_s)  # stable: what came at the same time stays in the order of the file
-    if workloads_max is not None:
-        work = work[:workloads_max]
-    for what, names in (("node", [node.name for node in machines]), ("workload", [one.name for one in work])):
+    work = [_workload(workloads, number, row) for number, row in _rows(workloads, WORKLOAD_COLUMNS)]
+    # Stable: what came at the same time stays in the order of the file.
+    work.sort(key=lambda read: -1.0 if read[0] is None else read[0].created_s)
+    notes.update(note for one, mended in work if one is None for note in mended)
+    kept = [(one, mended) for one, mended in work if one is not None][:workloads_max]
+    notes.update(note for _, mended in kept for note in mended)
+    vms = [one for one, _ in kept]
+    for what, names in (("node", [node.name for node in machines]), ("workload", [one.name for one in vms])):
         doubled = [name for name, count in Counter(names).items() if count > 1]
         if doubled:
             raise CommandError(f"{what} {doubled[0]!r} is there twice; names must be unique")
-    if not machines or not work:
+    if not machines or not vms:
         raise CommandError(f"{nodes if not machines else workloads}: has no usable row")
-    return Trace(machines, work, notes)
+    return Trace(machines, vms, notes)
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> list[tuple[int, Row]]:
@@ -109,26 +110,27 @@ def _node(path: Path, number: int, row: Row, notes: Counter[str]) -> list[Node]:
     return [Node(_name(row["sn"]), Size(int(cpu), int(memory), int(gpu * 1000)), (row.get("model") or "").strip())]
 
 
-def _workload(path: Path, number: int, row: Row, notes: Counter[str]) -> list[Workload]:
+def _workload(path: Path, number: int, row: Row) -> tuple[Workload | None, list[str]]:
+    """The workload of a row, and what had to be mended of it; None: it cannot be used."""
     created = _number(path, number, row, "creation_time")
     if created is None:
-        notes["workloads without a creation time, left out"] += 1
-        return []
+        return None, ["workloads without a creation time, left out"]
+    mended = []
     deleted = _number(path, number, row, "deletion_time")
     if deleted is None:
-        notes["workloads without a deletion time, never destroyed"] += 1
+        mended.append("workloads without a deletion time, never destroyed")
     elif deleted < created:
-        notes["workloads deleted before they were created, destroyed at once"] += 1
+        mended.append("workloads deleted before they were created, destroyed at once")
         deleted = created
     cpu, memory = (int(_number(path, number, row, name) or 0) for name in ("cpu_milli", "memory_mib"))
     if cpu < 1 or memory < 1:
-        notes["workloads without CPU or memory, given the least"] += 1
+        mended.append("workloads without CPU or memory, given the least")
     if not (row.get("scheduled_time") or "").strip():
-        notes["workloads that were never scheduled where they were recorded"] += 1
+        mended.append("workloads that were never scheduled where they were recorded")
     gpus = _number(path, number, row, "num_gpu") or 0
     each = _number(path, number, row, "gpu_milli")
     gpu = int(gpus * (1000 if each is None else each))
-    return [Workload(_name(row["name"]), Size(max(cpu, 1), max(memory, 1), gpu), created, deleted)]
+    return Workload(_name(row["name"]), Size(max(cpu, 1), max(memory, 1), gpu), created, deleted), mended
 
 
 def _number(path: Path, number: int, row: Row, column: str) -> float | None:
