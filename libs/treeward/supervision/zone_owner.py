@@ -44,8 +44,10 @@ class ZoneOwner:
         self._homeless: dict[int, str] = {}
         """Tickets of creates that fit nowhere, in order -> key."""
         self.work_first = 0
-        self._gone: list[tuple[int, str]] = []
-        """Addresses at which nothing exists any more, by the last ticket answered: a heap."""
+        self._gone: dict[str, int] = {}
+        """Addresses at which nothing exists any more, as their last events say, with the last ticket answered."""
+        self._gone_order: list[tuple[int, str]] = []
+        """The same as a heap; what is not in `_gone` any more is skipped."""
         self._drained_s = 0.0
         self._asked_to_move: dict[str, str] = {}
         self._pod_positions: dict[str, int] = {}
@@ -59,10 +61,17 @@ class ZoneOwner:
                 self._pod_positions[event.id] = position
                 self._on_pod_event(position, event)
         elif event.kind != "zone":
-            if event.removed:
-                heappush(self._gone, (event.answered, event.key))
+            self._note_gone(event)
             if self.where.on_event(position, event):
                 self._place_homeless(now_s)
+
+    def _note_gone(self, event: Event) -> None:
+        """Only the last word about an address counts: what was answered since must not be forgotten (S9)."""
+        if event.is_outcome and pod_of(event) is None and not event.existed and not event.paused:
+            self._gone[event.key] = event.answered
+            heappush(self._gone_order, (event.answered, event.key))
+        else:
+            self._gone.pop(event.key, None)
 
     def _on_pod_event(self, position: int, event: Event) -> None:
         """Up to our claim this is history; beyond it all is our own, and known since it was appended."""
@@ -91,11 +100,12 @@ class ZoneOwner:
         address any more: so the mark is kept, and counts as taken (PROTOCOL S4, S9).
         """
         self.work_first = max(self.work_first, first)
-        while self._gone and self._gone[0][0] < self.work_first:
-            answered, key = heappop(self._gone)
+        while self._gone_order and self._gone_order[0][0] < self.work_first:
+            answered, key = heappop(self._gone_order)
             row = self.rows.get(key)
-            if key in self.where.places.placed or (row is not None and (row.fetching or row.committing or row.hand)):
+            if self._gone.get(key) != answered or (row is not None and (row.fetching or row.hand or row.queue)):
                 continue
+            del self._gone[key]
             if row is not None:
                 del self.rows[key]
             kind, _, id_ = key.partition(".")
@@ -459,6 +469,7 @@ class ZoneOwner:
     def _commit(self, row: Unplaced, event: Event, then: str, work: Work | None) -> None:
         assert row.hand is not None, "only a unit in hand makes this owner append"
         self._homeless.pop(row.hand.ticket, None)
+        self._gone.pop(row.key, None)  # until what is appended now has been read
         row.reason = None
         row.committing = True
         self._tokens += 1
