@@ -194,7 +194,7 @@ class Dispatcher:
             queue.pod = pod
         queue.began = began_at(event, position) if pod is not None else 0
         if event.paused:
-            queue.pause_ticket = max(queue.pause_ticket, event.answered)
+            queue.hold_from(event.answered)
         queue.released = max(queue.released, event.released)
         if event.ticket is not None and not event.is_outcome:
             queue.attempts, queue.attempts_ticket = event.attempts, event.ticket
@@ -250,10 +250,10 @@ class Dispatcher:
         return queue.pod or address.ZONE_PARTITION
 
     def _held(self, queue: Queue, ticket: int) -> bool:
-        if queue.pause_ticket > queue.resume_ticket and ticket > queue.pause_ticket:
+        if queue.paused and ticket > queue.pause_ticket:
             return True
         branch = self.queues.get(f"pod.{queue.pod}") if queue.pod is not None else None
-        return branch is not None and branch.pause_ticket > branch.resume_ticket and ticket > branch.pause_ticket
+        return branch is not None and branch.paused and ticket > branch.pause_ticket
 
     def _pump(self, queue: Queue, now_s: float) -> None:
         """Send what may be sent: the first of the queue, within window and credit, in order."""
@@ -364,7 +364,7 @@ class Dispatcher:
                     now_s,
                 )
             case "pause":
-                queue.pause_ticket = max(queue.pause_ticket, ticket)
+                queue.hold_from(ticket)
             case "resume":
                 queue.resume_ticket = max(queue.resume_ticket, ticket)
                 self._resume_branch(queue, now_s)

@@ -47,3 +47,13 @@ class Queue:
         self.pause_ticket = 0
         self.resume_ticket = 0
         self.released = 0
+
+    @property
+    def paused(self) -> bool:
+        """Whether a pause was read without a later resume."""
+        return self.pause_ticket > self.resume_ticket
+
+    def hold_from(self, ticket: int) -> None:
+        """A pause was read: nothing behind it is sent. Of several in a row the first counts."""
+        if ticket > self.resume_ticket:
+            self.pause_ticket = min(self.pause_ticket, ticket) if self.paused else ticket
