@@ -177,7 +177,8 @@ def _explain_waiting(facts: Facts, asked: Asked, unit: UnitHeld, ahead: list[int
         said += [*cause.sentences, *_explain_doubt(facts), *_explain_chances(facts, unit)]
         return Cause(cause.waits_for, said)
     head = units_of(facts)[0]
-    said.append(f"Before it comes {tickets(ahead)} of the same resource; units take effect one at a time, in order.")
+    come = "comes" if len(ahead) == 1 else "come"
+    said.append(f"Before it {come} {tickets(ahead)} of the same resource; units take effect one at a time, in order.")
     first = (_explain_held(facts, asked, head) if head.mark is None else None) or _explain_first(facts, head)
     word = head.operation or "its body is not in memory"
     said.append(f"Of the first of them, ticket {head.ticket} ({word}):")
@@ -203,10 +204,9 @@ def _explain_held(facts: Facts, asked: Asked, unit: UnitHeld) -> Cause | None:
     if unit.after:
         keys = sorted({asked.others[other] for other in unit.after if other in asked.others})
         whose = f" ({', '.join(keys)})" if keys else ""
-        return Cause(
-            Wait.AFTER,
-            [f"It waits, as it was submitted to, until {tickets(unit.after)}{whose} has an outcome, whatever that is."],
-        )
+        has = "has" if len(unit.after) == 1 else "have"
+        until = f"until {tickets(unit.after)}{whose} {has} an outcome, whatever that is"
+        return Cause(Wait.AFTER, [f"It waits, as it was submitted to, {until}."])
     return None
 
 

@@ -1,0 +1,482 @@
+"""`explain`, sentence by sentence: facts in, what a person reads out."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from treeward.orchestrator.api.explaining import explain, explain_unknown
+from treeward.orchestrator.api.facts import Answered, Asked, Branch, Claim, Facts, Last, OwnerSays, Presence, Submitted
+from treeward.orchestrator.api.resource import doubt_of, process_of, state_of
+from treeward.orchestrator.describe import Held, QueueHeld, UnitHeld
+from treeward.schemas.api import ExplainAnswer, ProcessState, Stage, Wait
+from treeward.schemas.events import Event, EventType, Outcome, Verdict
+
+NOW_S = 1_800_000_000.0
+KEY = "vm.web-1"
+PRESENT = Presence("present", "agent-1", 0.1, frozenset({("zone-a.pod-1", 40)}))
+POD = Branch("zone-a.pod-1", Claim("agent-1-abc", 40, NOW_S - 60), PRESENT)
+ZONE = Branch("zone-a", Claim("zs-1-abc", 3, NOW_S - 600), Presence("present", "zs-1", 0.1, frozenset({("zone-a", 3)})))
+
+
+def event(type_: EventType = EventType.COMPLETED, **changes: Any) -> Event:
+    fields: dict[str, Any] = {
+        "type": type_, "zone": "zone-a", "kind": "vm", "id": "web-1", "life": 40, "answered": 10, "pod": "pod-1",
+        "host": "h1", "definition": {"cpus": 1}, "ticket": 10, "at": datetime.fromtimestamp(NOW_S - 30, UTC),
+    } | changes  # fmt: skip
+    return Event(**fields)
+
+
+def unit(ticket: int, **changes: Any) -> UnitHeld:
+    fields: dict[str, Any] = {"ticket": ticket, "operation": "stop", "submitted_s": NOW_S - 20, "attempts_max": 5}
+    return UnitHeld(**fields | changes)
+
+
+def held(*units: UnitHeld, **changes: Any) -> Held:
+    fields: dict[str, Any] = {
+        "key": KEY, "pod": "pod-1", "epoch": 40, "position": 50, "due_s": NOW_S + 12, "units": list(units),
+        "units_in_all": len(units),
+    } | changes  # fmt: skip
+    return Held(queues=[QueueHeld(**fields)], read_up_to=100, units_in_all=len(units))
+
+
+def facts(*units: UnitHeld, last: Event | None = None, says: dict[str, Any] | None = None, **queue: Any) -> Facts:
+    """A placed resource whose owner is there and has nothing of it in hand, unless said otherwise."""
+    return Facts(
+        zone="zone-a",
+        key=KEY,
+        now_s=NOW_S,
+        last=Last(50, last or event(), NOW_S - 30),
+        owner=POD,
+        held=held(*units, **queue),
+        says=OwnerSays(**{"epoch": 40} | (says or {})),
+        owner_asked=True,
+    )
+
+
+def unplaced(*units: UnitHeld, says: dict[str, Any], last: Event | None = None) -> Facts:
+    known = Last(50, last, NOW_S - 30) if last is not None else None
+    base = facts(*units, says={"epoch": 3} | says, pod=None, epoch=3)
+    return replace(base, last=known, owner=ZONE)
+
+
+def said(answer: ExplainAnswer) -> str:
+    return " ".join(answer.sentences)
+
+
+# --- answered, unknown, somebody else's ------------------------------------------------------------------------------
+
+
+def test_an_answered_ticket_is_told_with_outcome_age_position_and_reason() -> None:
+    outcome = Answered(44, event(EventType.FAILED, ticket=9, reason="no such image"), NOW_S - 180)
+    answer = explain(facts(), Asked(ticket=9, submitted=Submitted(KEY, "create", NOW_S - 200), outcome=outcome))
+    assert answer.sentences == [
+        "Ticket 9 (create of zone-a.vm.web-1) was answered `failed` 3 min ago, "
+        "at position 44 of the log: no such image."
+    ]
+    assert (answer.outcome, answer.waits_for, answer.unit) == (Outcome.FAILED, Wait.NOTHING, None)
+
+
+def test_an_answered_ticket_whose_outcome_is_gone_from_the_log() -> None:
+    answer = explain(facts(), Asked(ticket=9, submitted=Submitted(KEY, "create", NOW_S - 200)))
+    assert "was answered; its outcome has aged out of the log" in said(answer)
+    assert answer.outcome is None
+
+
+def test_a_ticket_that_the_zone_has_not_accepted_yet() -> None:
+    answer = explain_unknown("zone-a", Asked(ticket=99, accepted_first=1, accepted_last=12))
+    assert answer.sentences == ["Zone zone-a has not accepted a ticket 99; the last is 12."]
+
+
+def test_a_ticket_in_a_zone_that_has_accepted_none() -> None:
+    assert "it has accepted none" in said(explain_unknown("zone-a", Asked(ticket=1)))
+
+
+def test_a_ticket_older_than_the_history() -> None:
+    answer = explain_unknown("zone-a", Asked(ticket=3, accepted_first=17, accepted_last=90))
+    assert answer.sentences == ["Ticket 3 is older than the history of zone zone-a, which begins at ticket 17."]
+
+
+def test_a_ticket_of_another_resource() -> None:
+    answer = explain(facts(unit(11)), Asked(ticket=11, key="vm.web-2"))
+    assert answer.sentences == ["Ticket 11 is of zone-a.vm.web-1, not of zone-a.vm.web-2."]
+
+
+# --- a resource for which nothing waits ------------------------------------------------------------------------------
+
+
+def test_a_resource_that_nobody_has_heard_of() -> None:
+    silent = replace(facts(), last=None, owner=ZONE, held=Held(), says=OwnerSays())
+    answer = explain(silent, Asked(key=KEY))
+    assert answer.sentences == ["Nothing was ever said of zone-a.vm.web-1, and no unit waits for it."]
+    assert answer.state is None
+
+
+def test_a_resource_at_rest_is_told_with_its_place_and_its_last_event() -> None:
+    answer = explain(facts(), Asked(key=KEY))
+    assert answer.sentences == [
+        "zone-a.vm.web-1 exists on host h1 of pod pod-1.",
+        "The last that was said of it is `completed` of ticket 10, 30 s ago.",
+        "No unit waits for it.",
+    ]
+
+
+def test_a_resource_that_is_gone() -> None:
+    gone = event(definition=None, pod=None, host=None, removed=True)
+    assert said(explain(unplaced(says={}, last=gone), Asked(key=KEY))).startswith("zone-a.vm.web-1 does not exist.")
+
+
+def test_a_paused_resource_without_units_says_what_would_wait() -> None:
+    assert "It is paused" in said(explain(facts(last=event(paused=True)), Asked(key=KEY)))
+
+
+def test_a_quarantined_resource_waits_for_a_release() -> None:
+    last = event(EventType.QUARANTINED, quarantined=True, ticket=None, reason="crashed 6 times within 60 s")
+    answer = explain(facts(last=last), Asked(key=KEY))
+    assert answer.waits_for is Wait.QUARANTINE
+    assert "`release`" in said(answer)
+    assert "crashed 6 times within 60 s" in said(answer)
+
+
+# --- held in WORK ----------------------------------------------------------------------------------------------------
+
+
+def test_a_unit_behind_others_names_them_and_explains_the_first() -> None:
+    first = {"phase": "called", "ticket": 11, "taken_s": 2.0, "called_s": 1.5}
+    answer = explain(facts(unit(11, sent=True), unit(12, sent=True), unit(13), says=first), Asked(ticket=13))
+    assert answer.waits_for is Wait.QUEUE
+    assert answer.behind == [11, 12]
+    assert "Before it come tickets 11 and 12 of the same resource" in said(answer)
+    assert "Of the first of them, ticket 11 (stop):" in answer.sentences
+    assert "the device has been at it for 1.5 s" in said(answer)
+
+
+def test_many_tickets_ahead_are_counted_rather_than_listed() -> None:
+    answer = explain(facts(*(unit(number, sent=True) for number in range(11, 31))), Asked(ticket=30))
+    assert "tickets 11, 12, 13, 14, 15 and 14 more" in said(answer)
+
+
+def test_a_pause_of_the_resource_holds_what_is_behind_it() -> None:
+    answer = explain(facts(unit(12), held_by=11), Asked(ticket=12))
+    assert answer.waits_for is Wait.PAUSE
+    assert "Ticket 11 paused zone-a.vm.web-1" in said(answer)
+    assert "`resume`" in said(answer)
+    assert answer.unit is not None
+    assert answer.unit.stage is Stage.HELD
+
+
+def test_a_pause_of_the_pod_holds_its_resources() -> None:
+    answer = explain(facts(unit(12), held_by_pod=5), Asked(ticket=12))
+    assert answer.waits_for is Wait.PAUSE
+    assert "Ticket 5 paused pod pod-1" in said(answer)
+
+
+def test_a_unit_from_before_the_pause_is_not_held() -> None:
+    answer = explain(facts(unit(11), held_by=12), Asked(ticket=11))
+    assert answer.waits_for is Wait.NOTHING
+    assert "about to be sent" in said(answer)
+
+
+def test_a_unit_waits_for_the_tickets_it_names_and_says_whose_they_are() -> None:
+    answer = explain(facts(unit(12, after=[3, 4])), Asked(ticket=12, others={3: "volume.v1", 4: "host.h9"}))
+    assert answer.waits_for is Wait.AFTER
+    assert "until tickets 3 and 4 (host.h9, volume.v1) have an outcome" in said(answer)
+
+
+def test_a_unit_that_is_behind_another_and_held_itself_says_both() -> None:
+    answer = explain(facts(unit(11), unit(12, after=[3])), Asked(ticket=12))
+    assert answer.waits_for is Wait.QUEUE
+    assert "And of ticket 12 itself:" in answer.sentences
+
+
+def test_a_marked_unit_says_what_it_will_be_answered_with() -> None:
+    answer = explain(facts(unit(12, mark=Outcome.CANCELLED, mark_reason="by ticket 14"), held_by=11), Asked(ticket=12))
+    assert "It will not be started: `cancelled` is decided: by ticket 14." in said(answer)
+    assert answer.waits_for is not Wait.PAUSE, "what is not started anyway is not held"
+
+
+def test_a_unit_stands_in_line_for_credit() -> None:
+    answer = explain(facts(unit(12), waits_for_credit=True), Asked(ticket=12))
+    assert answer.waits_for is Wait.CREDIT
+    assert "hold 4096 unanswered units" in said(answer)
+
+
+def test_a_dispatcher_that_reads_the_last_event_first() -> None:
+    assert "is reading the last event" in said(explain(facts(unit(12), fetching=True, position=-1), Asked(ticket=12)))
+
+
+def test_a_dispatcher_that_knows_no_owner_yet() -> None:
+    answer = explain(facts(unit(12), epoch=0), Asked(ticket=12))
+    assert answer.waits_for is Wait.OWNER
+    assert "Nobody has been claimed as the owner of pod pod-1 yet." in said(answer)
+
+
+def test_a_dispatcher_that_does_not_answer_is_said_and_no_error() -> None:
+    asked = Asked(ticket=12, submitted=Submitted(KEY, "stop", NOW_S - 4))
+    answer = explain(replace(facts(), held=None), asked)
+    assert "Ticket 12 (stop of zone-a.vm.web-1) was accepted 4.0 s ago and has no outcome yet." in answer.sentences
+    assert "did not answer within 0.5 s" in said(answer)
+    assert answer.silent == ["dispatcher"]
+
+
+def test_a_dispatcher_that_is_still_reading_work() -> None:
+    reading = Held(read_up_to=5, caught_up=False)
+    answer = explain(replace(facts(), held=reading), Asked(ticket=12, submitted=Submitted(KEY, "stop", NOW_S)))
+    assert "is still reading WORK and has come to ticket 5" in said(answer)
+
+
+def test_a_unit_between_dispatcher_and_outcome() -> None:
+    asked = Asked(ticket=12, submitted=Submitted(KEY, "stop", NOW_S))
+    assert "it is being answered right now, or was" in said(explain(facts(), asked))
+
+
+# --- at its owner ----------------------------------------------------------------------------------------------------
+
+SENT = unit(12, sent=True)
+
+
+def owned(branch: Branch, says: OwnerSays | None = None) -> ExplainAnswer:
+    return explain(replace(facts(SENT), owner=branch, says=says), Asked(ticket=12))
+
+
+def test_no_owner() -> None:
+    answer = owned(Branch("zone-a.pod-1"))
+    assert answer.waits_for is Wait.OWNER
+    assert "Nobody has been claimed as the owner of pod pod-1 yet; that is up to the zone supervisor." in said(answer)
+
+
+def test_a_suspected_owner() -> None:
+    answer = owned(POD._replace(presence=Presence("silent", "agent-1", 1.7)))
+    assert answer.waits_for is Wait.OWNER
+    assert "agent-1-abc, is suspected: silent for 1.7 s" in said(answer)
+    assert "after 1.5 s of silence" in said(answer)
+    assert answer.silent == ["owner"]
+
+
+def test_an_owner_that_is_shutting_down() -> None:
+    assert "is shutting down" in said(owned(POD._replace(presence=Presence("leaving", "agent-1", 0.1))))
+
+
+def test_an_owner_of_whom_nothing_is_heard() -> None:
+    assert "was named 60 s ago; nothing is heard of it" in said(owned(POD._replace(presence=Presence())))
+
+
+def test_an_owner_that_does_not_act_in_its_epoch_yet() -> None:
+    answer = owned(POD._replace(presence=PRESENT._replace(epochs=frozenset())))
+    assert answer.waits_for is Wait.OWNER
+    assert "does not act in epoch 40 yet" in said(answer)
+
+
+def test_an_owner_that_is_there_and_does_not_answer() -> None:
+    answer = owned(POD)
+    assert answer.waits_for is Wait.OWNER
+    assert "did not answer within 0.5 s; what it has in hand is not known" in said(answer)
+
+
+def at_owner(last: Event | None = None, slow: bool = False, **says: Any) -> ExplainAnswer:
+    return explain(facts(SENT, last=last, says=says, slow=slow), Asked(ticket=12))
+
+
+def test_an_owner_that_takes_nothing_more() -> None:
+    answer = at_owner(phase="ready", stopping=True)
+    assert answer.waits_for is Wait.OWNER
+    assert "takes nothing more" in said(answer)
+
+
+def test_a_message_on_its_way_says_when_it_is_sent_again() -> None:
+    answer = at_owner(phase="absent")
+    assert answer.waits_for is Wait.NOTHING
+    assert "it is sent again in 12 s" in said(answer)
+
+
+def test_a_message_that_waits_for_the_last_event_of_its_resource() -> None:
+    assert "It has arrived" in said(at_owner(phase="fetching"))
+
+
+def test_a_unit_behind_one_that_the_dispatcher_thinks_answered() -> None:
+    answer = at_owner(phase="called", ticket=9)
+    assert answer.waits_for is Wait.QUEUE
+    assert "Its process has ticket 9 in hand." in answer.sentences
+
+
+def test_a_unit_in_the_mailbox() -> None:
+    assert "It is in the mailbox" in said(at_owner(phase="ready", waiting=[12]))
+
+
+def test_a_called_unit_waits_for_the_device_and_is_in_doubt_meanwhile() -> None:
+    answer = at_owner(phase="called", ticket=12, operation="stop", taken_s=3.0, called_s=2.1)
+    assert answer.waits_for is Wait.DEVICE
+    assert "agent-1-abc has had it in hand for 3.0 s; the device has been at it for 2.1 s." in said(answer)
+    assert "After 30 s without an answer its process crashes" in said(answer)
+    assert "Until the device answers, nobody knows whether ticket 12 takes effect." in answer.sentences
+    assert answer.unit is not None
+    assert answer.unit.stage is Stage.IN_HAND
+    assert answer.state is not None
+    assert answer.state.doubt is not None
+
+
+def test_an_unreachable_device() -> None:
+    answer = at_owner(
+        phase="synchronizing", ticket=12, device="tcp://10.0.0.1:7447", link="connecting", link_error="refused"
+    )
+    assert answer.waits_for is Wait.DEVICE
+    assert "The device tcp://10.0.0.1:7447 cannot be reached: refused; it is tried without end." in answer.sentences
+
+
+def test_a_busy_device_says_when_it_is_asked_again() -> None:
+    answer = at_owner(phase="initialized", ticket=12, retries=2, retry_in_s=0.4, reason="busy: call 11 in progress")
+    assert answer.waits_for is Wait.DEVICE
+    assert "does not accept the new life: busy: call 11 in progress. It is asked again in 0.4 s." in said(answer)
+
+
+def test_a_crashed_process_backs_off() -> None:
+    last = event(EventType.CRASHED, ticket=12, verdict=Verdict.NOT_STARTED, reason="unreachable")
+    answer = at_owner(last, phase="initialized", ticket=12, crashes=2, retry_in_s=1.3)
+    assert answer.waits_for is Wait.BACK_OFF
+    assert "Its process crashed twice within 60 s: unreachable. It is tried again in 1.3 s" in said(answer)
+    assert "after more than 5 restarts it is quarantined" in said(answer)
+
+
+def test_a_quarantined_process() -> None:
+    answer = at_owner(phase="quarantined", reason="crashed 6 times within 60 s")
+    assert answer.waits_for is Wait.QUARANTINE
+    assert "crashed 6 times within 60 s. It waits until somebody submits `release`." in said(answer)
+
+
+def test_a_unit_in_hand_that_is_about_to_begin() -> None:
+    assert "is about to begin" in said(at_owner(phase="ready", ticket=12))
+
+
+def test_an_outcome_on_its_way() -> None:
+    assert "on its way to the log" in said(at_owner(phase="committing", ticket=12))
+
+
+def test_a_unit_that_was_not_answered_for_long_is_sent_more_rarely() -> None:
+    assert "the next time in 12 s" in said(at_owner(phase="absent", slow=True))
+
+
+def test_attempts_and_deadline_are_told() -> None:
+    pending = unit(12, sent=True, attempts=2, deadline_s=NOW_S + 90)
+    answer = explain(facts(pending, says={"phase": "ready", "ticket": 12}), Asked(ticket=12))
+    assert "It was called twice without an answer; after 5 times it is `failed`." in answer.sentences
+    assert "Its deadline, for the start, is in 90 s; not started by then it is `expired`." in answer.sentences
+
+
+# --- without a place -------------------------------------------------------------------------------------------------
+
+
+def test_a_create_that_fits_nowhere_says_why() -> None:
+    says = {"phase": "unplaced", "ticket": 12, "homeless": True, "reason": "no host has room for 4 cpus, 512 MiB now"}
+    answer = explain(unplaced(SENT, says=says), Asked(ticket=12))
+    assert answer.waits_for is Wait.ROOM
+    assert "There is no place for it: no host has room for 4 cpus, 512 MiB now." in said(answer)
+
+
+def test_a_zone_supervisor_that_does_not_know_yet_who_is_where() -> None:
+    says = {"phase": "unplaced", "ticket": 12, "homeless": True, "fold_complete": False}
+    answer = explain(unplaced(SENT, says=says), Asked(ticket=12))
+    assert answer.waits_for is Wait.ROOM
+    assert "still reading who is where" in said(answer)
+
+
+def test_a_resource_that_was_handed_off_and_finds_no_place() -> None:
+    last = event(EventType.HANDED_OFF, pod=None, host=None, existed=True, ticket=12, reason="asked to migrate")
+    says = {"phase": "unplaced", "ticket": 12, "homeless": True, "reason": "no host has room"}
+    answer = explain(unplaced(SENT, says=says, last=last), Asked(ticket=12))
+    assert answer.waits_for is Wait.HAND_OFF
+    assert "Its last pod handed it off: asked to migrate." in answer.sentences
+
+
+def test_a_unit_that_the_zone_supervisor_is_about_to_place() -> None:
+    answer = explain(unplaced(SENT, says={"phase": "unplaced", "ticket": 12}), Asked(ticket=12))
+    assert "about to place or answer it" in said(answer)
+
+
+# --- doubt -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("type_", [EventType.CRASHED, EventType.READY])
+def test_a_unit_that_maybe_started_is_in_doubt_until_its_outcome(type_: EventType) -> None:
+    last = event(type_, ticket=12, operation="stop", attempts=1, verdict=Verdict.MAYBE_STARTED)
+    doubt = doubt_of(facts(SENT, last=last, says={"phase": "initialized", "ticket": 12}))
+    assert doubt is not None
+    assert (doubt.ticket, doubt.verdict, doubt.attempts) == (12, Verdict.MAYBE_STARTED, 1)
+    answer = explain(facts(SENT, last=last, says={"phase": "initialized", "ticket": 12}), Asked(ticket=12))
+    assert "Ticket 12 is in doubt" in said(answer)
+
+
+def test_an_outcome_ends_the_doubt() -> None:
+    assert doubt_of(facts(last=event(ticket=12, answered=12, verdict=Verdict.MAYBE_STARTED))) is None
+
+
+def test_a_quarantine_keeps_the_doubt_of_the_crash_before_it() -> None:
+    last = event(EventType.QUARANTINED, ticket=None, verdict=Verdict.MAYBE_STARTED, quarantined=True)
+    of = facts(SENT, last=last, says={"phase": "quarantined"})
+    doubt = doubt_of(of)
+    assert doubt is not None
+    assert doubt.ticket == 12
+    assert "after a `release` the device tells" in said(explain(of, Asked(ticket=12)))
+
+
+def test_what_an_owner_may_have_called_before_it_was_replaced_is_in_doubt_until_the_next_is_ready() -> None:
+    replaced = POD._replace(claim=Claim("agent-2-xyz", 60, NOW_S - 5))
+    waiting = replace(facts(SENT), owner=replaced, says=OwnerSays(epoch=60, phase="synchronizing", ticket=12))
+    doubt = doubt_of(waiting)
+    assert doubt is not None
+    assert (doubt.ticket, doubt.verdict) == (12, Verdict.MAYBE_STARTED)
+    assert doubt_of(replace(waiting, says=OwnerSays(epoch=60, phase="ready", ticket=12))) is None
+
+
+def test_what_was_submitted_after_the_takeover_is_in_no_doubt() -> None:
+    replaced = POD._replace(claim=Claim("agent-2-xyz", 60, NOW_S - 5))
+    later = facts(unit(12, sent=True, submitted_s=NOW_S - 1))
+    assert doubt_of(replace(later, owner=replaced, says=OwnerSays(epoch=60, phase="synchronizing", ticket=12))) is None
+
+
+def test_what_was_sent_to_an_owner_that_does_not_answer_is_in_doubt() -> None:
+    assert doubt_of(replace(facts(SENT), says=None)) is not None
+    assert doubt_of(replace(facts(unit(12)), says=None)) is None, "it was not even sent"
+
+
+def test_a_unit_that_is_not_called_is_in_no_doubt() -> None:
+    assert doubt_of(facts(SENT, says={"phase": "ready", "ticket": 12})) is None
+
+
+# --- state -----------------------------------------------------------------------------------------------------------
+
+
+def test_state_has_age_source_and_position() -> None:
+    state = state_of(facts())
+    assert state is not None
+    assert (state.age_s, state.source, state.position, state.exists) == (30.0, "log", 50, True)
+    assert (state.owner, state.epoch, state.process) == ("agent-1-abc", 40, ProcessState.READY)
+
+
+def test_units_that_the_last_event_says_to_be_answered_do_not_wait() -> None:
+    state = state_of(facts(unit(9), unit(10), unit(12), last=event(answered=10)))
+    assert state is not None
+    assert [waiting.ticket for waiting in state.queued] == [12]
+    assert state.queued_units == 1
+
+
+@pytest.mark.parametrize(
+    ("type_", "changes", "process"),
+    [
+        (EventType.PLACED, {"definition": None}, ProcessState.INITIALIZED),
+        (EventType.READY, {}, ProcessState.READY),
+        (EventType.COMPLETED, {}, ProcessState.READY),
+        (EventType.CRASHED, {}, ProcessState.CRASHED),
+        (EventType.QUARANTINED, {"quarantined": True}, ProcessState.CRASHED),
+        (EventType.RELEASED, {}, ProcessState.INITIALIZED),
+        (EventType.COMPLETED, {"removed": True, "pod": None, "definition": None}, ProcessState.NONE),
+        (EventType.HANDED_OFF, {"pod": None, "definition": None, "existed": True}, ProcessState.INITIALIZED),
+        (EventType.FORGOTTEN, {"pod": None, "definition": None}, ProcessState.NONE),
+    ],
+)
+def test_the_process_as_its_last_event_has_it(type_: EventType, changes: dict[str, Any], process: ProcessState) -> None:
+    assert process_of(Last(50, event(type_, **changes), NOW_S), 40) is process
+
+
+def test_a_claim_behind_the_last_event_has_begun_a_new_life() -> None:
+    assert process_of(Last(50, event(), NOW_S), 51) is ProcessState.INITIALIZED
