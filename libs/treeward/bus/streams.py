@@ -11,7 +11,6 @@ from treeward.bus.requests import (
     NO_RESPONDERS,
     RETRY_WAIT_S,
     STREAM_NOT_FOUND,
-    Answer,
     Requests,
     api_error,
     is_settled,
@@ -127,11 +126,20 @@ class Streams:
 
     async def _direct(self, stream: str, question: Mapping[str, Any]) -> Stored | None:
         subject, body = f"$JS.API.DIRECT.GET.{stream}", json.dumps(question).encode()
+        loop = asyncio.get_running_loop()
+        give_up_s = loop.time() + TIMEOUT_S
         answer = await self._requests.ask(subject, body, timeout_s=1.0)
-        if answer is None or answer.status not in (0, 404):
-            if answer is not None and answer.status == NO_RESPONDERS and await self.info(stream) is None:
-                raise NoSuchZoneError(f"no stream {stream}")
-            answer = await self._requests.ask_until(subject, body, timeout_s=TIMEOUT_S, good=_is_direct_answer)
+        while answer is None or answer.status not in (0, 404):
+            if answer is not None and answer.status == NO_RESPONDERS:
+                info = await self.info(stream)
+                if info is None:
+                    raise NoSuchZoneError(f"no stream {stream}")
+                if not info["config"].get("allow_direct"):
+                    return await self.leader_get(stream, question)
+            if loop.time() > give_up_s:
+                raise BusUnavailableError(f"{stream}: no replica has answered within {TIMEOUT_S} s")
+            await asyncio.sleep(RETRY_WAIT_S)
+            answer = await self._requests.ask(subject, body, timeout_s=1.0)
         if answer.status == 404:
             return None
         headers = parse_headers(answer.header_block)
@@ -139,8 +147,3 @@ class Streams:
             raise BusUnavailableError(f"{subject}: an answer without headers")
         _, subject, position, time, _ = (headers.pop(name, "") for name in _DIRECT_HEADERS)
         return Stored(int(position), subject, answer.data, headers or None, parse_time_s(time))
-
-
-def _is_direct_answer(answer: Answer) -> bool:
-    """Whether it holds a message or says that there is none; a replica that is behind says 412."""
-    return answer.status in (0, 404)

@@ -95,6 +95,8 @@ class EmbeddedNats:
         if self.process_id is not None:
             raise NatsServerError(f"already running as process {self.process_id}")
         self.directory.mkdir(parents=True, exist_ok=True)
+        for left_over in self.directory.glob("*.ports"):
+            left_over.unlink()
         configuration = self.directory / "nats-server.conf"
         configuration.write_text(self.configuration())
         with self.log_path.open("ab") as log:
@@ -163,6 +165,7 @@ class EmbeddedNats:
         lines = [
             f"server_name: {json.dumps(self.name)}",
             f'listen: "127.0.0.1:{self.port}"',
+            f"ports_file_dir: {json.dumps(str(self.directory))}",
             f"max_payload: {self.payload_bytes_max}",
             "feature_flags { js_ack_fc_v2: false }",
             "jetstream {",
@@ -186,6 +189,9 @@ class EmbeddedNats:
         self._process.send_signal(number)
 
     def _greets(self) -> bool:
+        """Whether our own server, not another one on this port, accepts clients and has JetStream."""
+        if not any(self.directory.glob(f"*_{self.process_id}.ports")):
+            return False
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1.0) as link, link.makefile("rb") as lines:
                 greeting = lines.readline()
