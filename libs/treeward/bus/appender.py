@@ -138,7 +138,7 @@ class GuardedAppender:
 
     def _advance(self) -> None:
         """Send what may be sent now."""
-        if self._replicated is None or self._failure is not None or not self._connection.connected:
+        if self._replicated is None or not self._connection.connected:
             return
         if self._replicated:
             if self._waiting and not self._in_flight:
