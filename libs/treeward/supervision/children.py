@@ -36,6 +36,8 @@ class Branch:
     owner: str | None
     epoch: int
     since_s: float
+    orphaned_since_s: float | None = None
+    """Since when it needs an owner and no instance can take it."""
     ready: bool = False
     """The owner said once that it acts in this epoch."""
 
@@ -47,6 +49,8 @@ class Children:
     limits: Limits
     began_s: float
     prefer_local: bool = True
+    last_resort: str | None = None
+    """The supervisor's own instance, if it can act for a branch that nobody can take (PROTOCOL H14)."""
     instances: dict[str, Instance] = field(default_factory=dict)
     branches: dict[str, Branch] = field(default_factory=dict)
     last_decided_s: float | None = None
@@ -112,17 +116,21 @@ class Children:
             reason = self._why_claim(branch, alive, now_s)
             if reason is None:
                 continue
-            chosen = self._choose(branch, alive, load)
+            chosen = self._choose(branch, alive, load) or self._take_orphan(branch, now_s)
             if chosen is not None:
+                branch.orphaned_since_s = None
                 if branch.owner in load:
                     load[branch.owner] -= 1
-                load[chosen] += 1
+                if chosen in load:
+                    load[chosen] += 1
                 claims.append(ClaimBranch(branch.name, chosen, reason))
         return claims
 
     def _why_claim(self, branch: Branch, alive: dict[str, Instance], now_s: float) -> str | None:
         if branch.owner is None:
             return "it has no owner"
+        if branch.owner == self.last_resort:
+            return "an instance can take it again" if alive else None
         known = self.instances.get(branch.owner)
         if known is None:
             waited = now_s - max(branch.since_s, self.began_s) > self.limits.suspicion_s
@@ -138,6 +146,13 @@ class Children:
         ):
             return f"{branch.owner} does not act in epoch {branch.epoch}"
         return None
+
+    def _take_orphan(self, branch: Branch, now_s: float) -> str | None:
+        """Nobody can take it: after a while its supervisor does, once, for what its device still allows."""
+        if branch.orphaned_since_s is None:
+            branch.orphaned_since_s = now_s
+        waited = now_s - branch.orphaned_since_s >= self.limits.orphan_s
+        return self.last_resort if waited and branch.owner != self.last_resort else None
 
     def _choose(self, branch: Branch, alive: dict[str, Instance], load: dict[str, int]) -> str | None:
         zone, _, pod = branch.name.partition(".")

@@ -30,6 +30,9 @@ class Limits:
     epoch_grace_s: float = 1.0
     """How long an instance may be alive without the epoch that it was given before its branch is claimed anew."""
 
+    orphan_s: float = 10.0
+    """A branch that no instance could take for so long is taken by its supervisor itself."""
+
     def __post_init__(self) -> None:
         if not self.suspicion_s > 3 * self.heartbeat_s:
             raise ValueError("suspicion_s must be more than 3 heartbeats, or a lost one is taken for a death")

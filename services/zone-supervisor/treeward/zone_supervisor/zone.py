@@ -36,7 +36,12 @@ class ZoneInCharge:
         self.zone = claim.branch
         self.context = context
         self.owner = ZoneOwner(self.zone, claim.epoch, context.limits)
-        self.children = Children(context.limits, context.now_s(), prefer_local=context.settings.claim_policy == "local")
+        self.children = Children(
+            context.limits,
+            context.now_s(),
+            prefer_local=context.settings.claim_policy == "local",
+            last_resort=context.instance,
+        )
         self._gave_up = gave_up
         self._loop = OwnerLoop(
             context,

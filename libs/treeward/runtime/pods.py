@@ -1,0 +1,110 @@
+"""Owning pods: rows for processes, and the connections to their devices.
+
+A pod agent does nothing else; a zone supervisor does it for a pod that no agent can take.
+"""
+
+import json
+from collections.abc import Callable
+
+from treeward.bus.interface import Subscription
+from treeward.runtime.branches import Claimed
+from treeward.runtime.context import Context
+from treeward.runtime.device_client import Device, DeviceClient
+from treeward.runtime.owner_loop import OwnerLoop
+from treeward.schemas import subjects
+from treeward.supervision.pod_owner import PodOwner
+from treeward.telemetry import names
+
+
+class PodInCharge:
+    """One pod, owned in one epoch."""
+
+    def __init__(self, context: Context, claim: Claimed, device: Device, gave_up: Callable[[str, bool], None]) -> None:
+        self.zone, _, self.pod = claim.branch.partition(".")
+        may_move = not (claim.event.definition or {}).get("device")
+        self.owner = PodOwner(self.zone, self.pod, claim.epoch, context.limits, may_move=may_move)
+        self._context = context
+        self._device = device
+        self._loop = OwnerLoop(
+            context,
+            self.owner,
+            zone=self.zone,
+            partition=self.pod,
+            claim_subject=subjects.claim_of_pod(self.zone, self.pod),
+            claimed_s=claim.stored_s,
+            gave_up=gave_up,
+            device=device,
+        )
+        self._answers: Subscription | None = None
+
+    async def start(self) -> None:
+        """Begin to take units."""
+        await self._loop.start()
+        self._answers = await self._context.bus.serve(subjects.owner_api("explain", self.zone, self.pod), self._explain)
+        metrics = self._context.metrics
+        metrics.gauge(names.ROWS, self.zone, self.pod).follow(lambda: len(self.owner.rows))
+        metrics.gauge(names.MAILBOX_UNITS, self.zone, self.pod).follow(
+            lambda: sum(len(row.queue) for row in self.owner.rows.values())
+        )
+
+    async def _explain(self, _subject: str, body: bytes) -> bytes:
+        device = self._device
+        said = self.owner.describe(body.decode(), self._context.now_s())
+        if isinstance(device, DeviceClient):
+            said |= {"device": device.address, "link": device.link, "link_error": device.link_error}
+        return json.dumps(said).encode()
+
+    @property
+    def drained(self) -> bool:
+        """Whether no call and no append is on its way."""
+        return self.owner.drained
+
+    def stop_taking(self) -> None:
+        """Take no further unit."""
+        self.owner.stop_taking()
+
+    async def close(self) -> None:
+        """Stop at once."""
+        await self._loop.close()
+        for metric in (names.ROWS, names.MAILBOX_UNITS):
+            self._context.metrics.forget(metric, self.zone, self.pod)
+        if self._answers is not None:
+            await self._answers.close()
+
+
+def connect_to_device(address: str) -> Device:
+    """A connection to the device at an address, sought from now on."""
+    device = DeviceClient(address, chance=None)
+    device.start()
+    return device
+
+
+class Pods:
+    """Begins owners of pods; connections to devices are shared and stay until `close`."""
+
+    def __init__(self, context: Context, connect: Callable[[str], Device] = connect_to_device) -> None:
+        self.context = context
+        self._connect = connect
+        self._devices: dict[str, Device] = {}
+
+    async def begin(self, claim: Claimed, gave_up: Callable[[str, bool], None]) -> PodInCharge | None:
+        """Begin to own a pod; None if nobody says where its device is."""
+        address = (claim.event.definition or {}).get("device") or self.context.settings.device
+        if not address:
+            self.context.log.error(
+                "a pod has no device: name one in its definition or set TREEWARD_DEVICE", branch=claim.branch
+            )
+            return None
+        pod = PodInCharge(self.context, claim, self._device(address), gave_up)
+        await pod.start()
+        return pod
+
+    def _device(self, address: str) -> Device:
+        if address not in self._devices:
+            self._devices[address] = self._connect(address)
+        return self._devices[address]
+
+    async def close(self) -> None:
+        """Give the connections up."""
+        for device in self._devices.values():
+            await device.close()
