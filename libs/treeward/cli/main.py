@@ -40,6 +40,11 @@ COMMANDS = {
     "tree": Entry("tree", "command", "The supervision tree: zones, pods, hosts, owners and counts."),
     "explain": Entry("explain", "command", "Why a unit or a resource waits."),
     "queued": Entry("queued", "command", "What has no outcome yet."),
+    "pause": Entry("steer", "pause", "Hold what comes for a resource or pod until `resume`."),
+    "resume": Entry("steer", "resume", "Let a paused or drained branch go on."),
+    "release": Entry("steer", "release", "Let a quarantined resource out."),
+    "drain": Entry("steer", "drain", "Empty a host or pod, or let an instance hand over and end."),
+    "hand-off": Entry("steer", "hand_off", "Let another orchestrator own root."),
     "replay": Entry("replay.command", "app", "Replay a recorded workload and judge the result."),
     "device": Entry("device", "app", "Inject faults into a device simulator and read its books."),
 }

@@ -87,7 +87,7 @@ def command(
         unit = prepare(address_of(address), fields, now=now, message_id=message_id)
     except CommandError as error:
         fail(error)
-    run(_submit_one(server, unit, wait=wait, timeout_s=timeout, as_json=as_json))
+    run(submit_one(server, unit, wait=wait, timeout_s=timeout, as_json=as_json))
 
 
 def _read(file: Path, id_prefix: str | None) -> list[Prepared]:
@@ -104,7 +104,8 @@ def _headers() -> dict[str, str] | None:
     return {"traceparent": trace} if _TRACE.fullmatch(trace) else None
 
 
-async def _submit_one(server: str | None, unit: Prepared, *, wait: bool, timeout_s: float, as_json: bool) -> int:
+async def submit_one(server: str | None, unit: Prepared, *, wait: bool, timeout_s: float, as_json: bool) -> int:
+    """Submit one unit, print its ticket or (with `wait`) its outcome, and return the exit code."""
     zone, key = unit.address.zone, unit.address.key
     async with connected(server) as bus:
         outcomes = Outcomes(bus)

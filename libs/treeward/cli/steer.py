@@ -1,0 +1,131 @@
+"""`treeward pause|resume|release|drain` and `hand-off`: steering, which is work like any other, and the two that are not.
+
+What names a resource becomes a unit of work with a ticket, on record with its reason. An instance is no resource: it is
+asked directly, and so is the owner of root.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from treeward.bus.interface import Bus
+from treeward.cli.connection import connected, run
+from treeward.cli.options import Json, Server
+from treeward.cli.output import BAD_INPUT, FINE, NO, UNAVAILABLE, CommandError, fail, say_json
+from treeward.cli.prepare import address_of, prepare
+from treeward.cli.submit import submit_one
+from treeward.runtime import codec
+from treeward.schemas import streams, subjects
+from treeward.schemas.address import ROOT, is_token
+
+CONTROL_S = 5.0
+
+AddressArgument = Annotated[str, typer.Argument(metavar="ZONE.KIND.ID")]
+Reason = Annotated[str | None, typer.Option(help="goes on record with it")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="wait until it has been answered")]
+Timeout = Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="how long --wait waits")]
+
+
+def _steer(
+    operation: str, address: str, reason: str | None, *, wait: bool, timeout: float, server: str | None, as_json: bool
+) -> None:
+    fields = {"operation": operation} | ({"reason": reason} if reason is not None else {})
+    try:
+        unit = prepare(address_of(address), fields, now=datetime.now(UTC), message_id=None)
+    except CommandError as error:
+        fail(error)
+    run(submit_one(server, unit, wait=wait, timeout_s=timeout, as_json=as_json))
+
+
+def pause(
+    address: AddressArgument,
+    reason: Reason = None,
+    wait: Wait = False,
+    timeout: Timeout = 30.0,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Hold what comes behind this for a resource, or for all in a pod, until `resume`."""
+    _steer("pause", address, reason, wait=wait, timeout=timeout, server=server, as_json=as_json)
+
+
+def resume(
+    address: AddressArgument,
+    reason: Reason = None,
+    wait: Wait = False,
+    timeout: Timeout = 30.0,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Let a paused resource or pod go on; for a host or pod it also ends a drain."""
+    _steer("resume", address, reason, wait=wait, timeout=timeout, server=server, as_json=as_json)
+
+
+def release(
+    address: AddressArgument,
+    reason: Reason = None,
+    wait: Wait = False,
+    timeout: Timeout = 30.0,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Let a quarantined resource out: its process is tried again."""
+    _steer("release", address, reason, wait=wait, timeout=timeout, server=server, as_json=as_json)
+
+
+def drain(
+    target: Annotated[str, typer.Argument(metavar="ZONE.host.ID|ZONE.pod.ID|INSTANCE")],
+    reason: Reason = None,
+    wait: Wait = False,
+    timeout: Timeout = 30.0,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Empty a host or pod: nothing new is placed there, what is there moves. Or let an instance hand over and end."""
+    if is_token(target):
+        run(_tell(server, target, "drain", as_json=as_json))
+    _steer("drain", target, reason, wait=wait, timeout=timeout, server=server, as_json=as_json)
+
+
+def hand_off(
+    branch: Annotated[str, typer.Argument(metavar="root")], server: Server = None, as_json: Json = False
+) -> None:
+    """Let the owner of root claim it for another orchestrator: nothing crashes."""
+    if branch != ROOT:
+        fail(
+            CommandError(
+                f"{branch!r}: only root is handed off; for a pod or zone, drain the instance that owns it", BAD_INPUT
+            )
+        )
+    run(_hand_off_root(server, as_json=as_json))
+
+
+async def _hand_off_root(server: str | None, *, as_json: bool) -> int:
+    async with connected(server) as bus:
+        last = await bus.last(streams.log(ROOT), subjects.claim_of_zone(ROOT))
+        event = codec.event_of(last.data) if last is not None else None
+        if event is None or event.owner is None:
+            raise CommandError("nobody owns root; is an orchestrator running?", NO)
+        return await _command(bus, event.owner, "hand_off_root", as_json=as_json)
+
+
+async def _tell(server: str | None, instance: str, command: str, *, as_json: bool) -> int:
+    async with connected(server) as bus:
+        return await _command(bus, instance, command, as_json=as_json)
+
+
+async def _command(bus: Bus, instance: str, command: str, *, as_json: bool) -> int:
+    body = json.dumps({"command": command}).encode()
+    reply = await bus.request(subjects.control(instance), body, timeout_s=CONTROL_S)
+    if reply is None:
+        raise CommandError(f"no instance {instance} answers; `treeward tree` shows which there are", UNAVAILABLE)
+    said = json.loads(reply)
+    if "error" in said:
+        raise CommandError(said["error"], NO)
+    if as_json:
+        say_json(said)
+    else:
+        typer.echo(said["done"])
+    return FINE
