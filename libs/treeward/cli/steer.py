@@ -1,4 +1,4 @@
-"""`treeward pause|resume|release|drain` and `hand-off`: steering, which is work like any other, and the two that are not.
+"""`treeward pause|resume|release|drain`, which is work like any other, and `hand-off` of root, which is not.
 
 What names a resource becomes a unit of work with a ticket, on record with its reason. An instance is no resource: it is
 asked directly, and so is the owner of root.
