@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine
 
-from treeward.bus.interface import BusError, Reader, Refused, Start, Stored, Subscription
+from treeward.bus.interface import BusError, BusUnavailableError, Reader, Refused, Start, Stored, Subscription
 from treeward.runtime import codec
 from treeward.runtime.branches import Claimed
 from treeward.runtime.context import Context
@@ -50,6 +50,8 @@ class RootInCharge:
 
     async def start(self) -> None:
         """Learn the zones, then take units and supervise."""
+        await self._keep_streams(ROOT)
+        self.context.bus.on_connection(self._on_connection)
         self.owner.fold_complete = True
         known = asyncio.Event()
         reader = await self.context.bus.read(
@@ -86,8 +88,32 @@ class RootInCharge:
         elif before is None or before.definition is None:
             self._spawn(self._learn_claim(event.id))
 
+    def _on_connection(self, connected: bool) -> None:
+        """Servers that come back may have lost what was in memory: the mailboxes, whose content is sent again."""
+        if connected and not self._loop.closed:
+            for zone in (ROOT, *(zone for zone, event in self._zones.items() if event.definition is not None)):
+                self._spawn(self._keep_streams(zone))
+
+    async def _keep_streams(self, zone: str) -> None:
+        """Make what is missing of a zone's streams; tried again while the bus is away."""
+        while True:
+            try:
+                made = await self.context.bus.provision(zone, self.context.settings.retention())
+                break
+            except BusUnavailableError as error:
+                self.context.log.warning(
+                    "cannot look after a zone's streams and tries again", zone=zone, reason=str(error)
+                )
+                await asyncio.sleep(0.5)
+            except BusError as error:
+                self.context.log.error("cannot make what is missing of a zone's streams", zone=zone, reason=str(error))
+                return
+        if made:
+            self.context.log.warning("made what was missing of a zone's streams", zone=zone, streams=list(made))
+
     async def _learn_claim(self, zone: str) -> None:
         """Who owns a zone is said in its own log."""
+        await self._keep_streams(zone)
         while True:
             try:
                 last = await self.context.bus.last(streams.log(zone), subjects.claim_of_zone(zone))
