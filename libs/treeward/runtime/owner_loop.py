@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from treeward.bus.interface import AppendResult, Guard, InDoubt, Reader, Refused, Since, Stored
+from treeward.bus.interface import AppendResult, BusError, Guard, InDoubt, Reader, Refused, Since, Stored
 from treeward.runtime import codec
 from treeward.runtime.context import Context
 from treeward.runtime.device_client import Device
@@ -262,7 +262,12 @@ class OwnerLoop:
     async def _restart(self) -> None:
         if self._ticking is not None:
             self._ticking.cancel()
-        await self.start()
+        try:
+            await self.start()
+        except BusError as error:  # it is gone as a whole: whoever keeps the streams makes it again meanwhile
+            if not self.closed:
+                self.owner.give_up(f"the mailbox cannot be read: {error}", fenced=False)
+                self.carry_out()
 
     def _on_fetched(self, key: str, position: int, event: Event | None) -> None:
         if not self.closed:
