@@ -15,8 +15,8 @@ from treeward.runtime.data_centre.folder import Folder
 from treeward.runtime.data_centre.layout import SIMULATOR, Layout, service_of
 from treeward.runtime.data_centre.nats_child import NATS, NatsChild, StartError
 from treeward.runtime.embedded_nats import EmbeddedNats, free_port
+from treeward.runtime.settings import Settings
 from treeward.schemas.address import ROOT
-from treeward.schemas.streams import Retention
 from treeward.supervision.limits import Limits
 from treeward.supervision.restart import Restart, decide_restart
 
@@ -95,7 +95,7 @@ class DataCentre:
         self.programs[SIMULATOR].start()
         bus = await NatsBus.connect(self.url, name="data-centre", timeout_s=CONNECT_S)
         try:
-            await bus.provision(ROOT, Retention())
+            await bus.provision(ROOT, Settings.load().retention())
         finally:
             await bus.close()
         await self._device_is_ready()
