@@ -23,7 +23,7 @@ from treeward.cli.output import INTERRUPTED, NO, UNAVAILABLE, CommandError, fail
 from treeward.runtime.settings import Settings
 from treeward.runtime.settings_file import BadSettingsError
 
-CONNECT_S = 5.0
+CONNECT_S = 3.0
 
 
 def run(command: Coroutine[Any, Any, int]) -> None:
@@ -59,7 +59,7 @@ def sentence_of(error: BusError) -> CommandError:
 
 @contextlib.asynccontextmanager
 async def connected(server: str | None) -> AsyncIterator[NatsBus]:
-    """A bus on `server`, else on what the settings name; raises CommandError with UNAVAILABLE after 5 s."""
+    """A bus on `server`, else on what the settings name; raises CommandError with UNAVAILABLE after 3 s."""
     try:
         settings = Settings.load()
     except BadSettingsError as error:

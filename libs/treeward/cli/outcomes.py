@@ -19,8 +19,7 @@ class Outcomes:
 
     def __init__(self, bus: Bus, watch: Watch | None = None) -> None:
         self.answers: dict[str, dict[int, Event]] = {}
-        self.answered_twice: list[tuple[str, int]] = []
-        """(zone, ticket) that had a second outcome: what must never happen."""
+        """The first outcome of each ticket, which is the one that counts."""
         self._bus = bus
         self._watch = watch
         self._readers: list[Reader] = []
@@ -90,8 +89,5 @@ class Outcomes:
             self._watch(stored.position, event)
         if not event.is_outcome or event.ticket is None:
             return
-        answers = self.answers[event.zone]
-        if event.ticket in answers:
-            self.answered_twice.append((event.zone, event.ticket))
-        answers[event.ticket] = event
+        self.answers[event.zone].setdefault(event.ticket, event)
         self._changed.set()
