@@ -5,6 +5,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
@@ -75,18 +76,24 @@ async def test_subscriptions_survive_a_restart_also_those_made_while_the_server_
     assert states == [False, True]
 
 
-async def test_a_half_open_link_with_unsent_writes_is_left(
-    bus: NatsBus, far_bus: NatsBus, nats_server: EmbeddedNats
+async def test_a_half_open_link_with_unsent_writes_is_left_for_another_server(
+    nats_server: EmbeddedNats, tmp_path: Path
 ) -> None:
     """The server is frozen and its receive window full: closing the link would wait for writes that never drain."""
-    nats_server.pause()
+    other = EmbeddedNats(tmp_path / "other")
+    other.start()
+    bus = await NatsBus.connect([nats_server.url, other.url], timeout_s=5)
+    url = bus.connection._client.connected_url
+    assert url is not None
+    frozen = nats_server if url.port == nats_server.port else other
+    frozen.pause()
     for _ in range(200):
         bus.publish("tw.ballast", b"x" * 100_000)
-    await until(lambda: bus.connection.counts["cut"])
-    nats_server.resume()
-    await until(lambda: bus.connected)
-    await until(lambda: far_bus.connected)
-    assert await bus.state("WORK_zone-a") is not None
+    await until(lambda: bus.counts["lost"])
+    await until(lambda: bus.connected, "connected to the other server while the first is still frozen")
+    assert await bus.request("tw.nobody", b"", timeout_s=60) is None
+    await bus.close()
+    other.kill()
 
 
 async def test_a_link_that_answers_nothing_at_all_is_left_and_tried_again(far_bus: NatsBus, proxy: Proxy) -> None:
