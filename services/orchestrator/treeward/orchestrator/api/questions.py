@@ -1,7 +1,9 @@
 """The four questions: from a request to its answer. Nothing here waits for long: see `gathering`."""
 
 import asyncio
+import contextlib
 
+from treeward.bus.interface import NoSuchZoneError
 from treeward.orchestrator.api import history
 from treeward.orchestrator.api.explaining import explain, explain_unknown
 from treeward.orchestrator.api.facts import Asked, Facts
@@ -88,7 +90,9 @@ class Questions:
 
     async def _describe_zone(self, answer: TreeAnswer) -> None:
         """What root's log says of the zone: its definition, and whether it was paused."""
-        last = await Gathering(self._context, self._presences, ROOT).last(f"zone.{answer.zone}")
+        last = None
+        with contextlib.suppress(NoSuchZoneError):  # root's streams may have been lost while the zone goes on
+            last = await Gathering(self._context, self._presences, ROOT).last(f"zone.{answer.zone}")
         if last is None:
             return
         event = last.event
