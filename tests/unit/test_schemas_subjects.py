@@ -35,6 +35,21 @@ def test_a_work_subject_is_read_back_and_in_its_zones_filter(zone: str, key: str
     assert not matches(subjects.work_of_zone(zone + "x"), subject)
 
 
+@pytest.mark.parametrize(
+    ("key", "read"),
+    [
+        ("vm.*", "vm.%2A"),
+        (">.web-1", "%3E.web-1"),
+        ("vm.a\x0bb", "vm.a%0Bb"),
+        ("vm.web$1", "vm.web$1"),
+        ("vm.w\xe9b", "vm.w\xe9b"),
+    ],
+)
+def test_a_key_that_nobody_could_be_told_of_is_read_as_one_that_is_no_address_either(key: str, read: str) -> None:
+    assert subjects.parse_work(subjects.work("zone-a", key)) == ("zone-a", read)
+    assert problem_of("zone-a", read) is not None
+
+
 @given(TOKENS, KEYS, st.sampled_from(subjects.EVENT_TYPES))
 def test_a_log_subject_is_read_back_and_in_its_filters(zone: str, key: str, type_: str) -> None:
     subject = subjects.log(zone, key, type_)

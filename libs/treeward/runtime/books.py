@@ -42,7 +42,7 @@ async def read_books(bus: Bus, zones: Iterable[str], device_files: Iterable[Path
 
     for zone in zones:
         await _history_is_complete(bus, zone)
-        await _read_all(bus, streams.work_history(zone), subjects.work_of_zone(zone), on_work)
+        await _read_all(bus, streams.work_history(zone), subjects.all_work_of_zone(zone), on_work)
         await _read_all(bus, streams.log(zone), subjects.log_of_zone(zone), on_event)
     calls: list[DeviceCall] = []
     resources: list[DeviceResource] = []

@@ -3,6 +3,8 @@
 A key is `<kind>.<id>`, see `address`.
 """
 
+from urllib.parse import quote
+
 EVENT_TYPES = (
     "claimed", "placed", "ready", "crashed", "quarantined", "released", "handed_off", "forgotten", "drifted",
     "completed", "failed", "cancelled", "expired", "superseded", "rejected",
@@ -15,14 +17,26 @@ def work(zone: str, key: str) -> str:
 
 
 def work_of_zone(zone: str) -> str:
-    """Every submit of a zone; also the filter of its stream."""
+    """The subjects that a zone's WORK stream takes."""
     return f"tw.work.{zone}.*.*"
 
 
+def all_work_of_zone(zone: str) -> str:
+    """Every submit of a zone, to read: a stream takes a `>` where it has `*`, but a filter with `*` passes it by."""
+    return f"tw.work.{zone}.>"
+
+
 def parse_work(subject: str) -> tuple[str, str]:
-    """`(zone, key)` of a work subject."""
+    """`(zone, key)` of a work subject; a wildcard or an invisible character in the key becomes `%2A` and the like.
+
+    NATS takes those in the subject of a publish and stores them as they are, but nobody can be told of them there: it
+    republishes no event with white space in its subject, and whoever asks for the last event of `vm.*` gets that of
+    another. `%` is no token either, so such a unit is rejected as it should be.
+    """
     _, _, zone, key = subject.split(".", 3)
-    return zone, key
+    if key.isprintable() and "*" not in key and ">" not in key:
+        return zone, key
+    return zone, "".join(c if c.isprintable() and c not in "*>" else quote(c) for c in key)
 
 
 def log(zone: str, key: str, type_: str) -> str:

@@ -91,7 +91,7 @@ class Dispatching:
         self._carry_out()
         await self._read(
             streams.work(self.zone),
-            subjects.work_of_zone(self.zone),
+            subjects.all_work_of_zone(self.zone),
             1,
             self._on_work,
             self.caught_up.set,
