@@ -18,15 +18,15 @@ class Demand(NamedTuple):
 
     def plus(self, other: "Demand") -> "Demand":
         """The sum."""
-        return Demand(*(a + b for a, b in zip(self, other, strict=True)))
+        return Demand(self[0] + other[0], self[1] + other[1], self[2] + other[2], self[3] + other[3])
 
     def minus(self, other: "Demand") -> "Demand":
         """The difference."""
-        return Demand(*(a - b for a, b in zip(self, other, strict=True)))
+        return Demand(self[0] - other[0], self[1] - other[1], self[2] - other[2], self[3] - other[3])
 
     def fits(self, free: "Demand") -> bool:
         """Whether `free` has room for it."""
-        return all(a <= b for a, b in zip(self, free, strict=True))
+        return self[0] <= free[0] and self[1] <= free[1] and self[2] <= free[2] and self[3] <= free[3]
 
 
 NOTHING = Demand()
@@ -56,14 +56,15 @@ class Host:
     pod: str
     capacity: Demand
     labels: dict[str, str]
-    used: Demand = NOTHING
+    free: Demand
+    """What is left; negative if its capacity was lowered below what is on it."""
     closed: bool = False
     """It is being drained or isolated: nothing new goes there."""
 
     @property
-    def free(self) -> Demand:
-        """What is left."""
-        return self.capacity.minus(self.used)
+    def used(self) -> Demand:
+        """What was given away."""
+        return self.capacity.minus(self.free)
 
 
 class Placed(NamedTuple):
@@ -106,7 +107,7 @@ class Places:
         host = self.hosts.get(place.host)
         delta = place.demand if sign > 0 else NOTHING.minus(place.demand)
         if host is not None:
-            host.used = host.used.plus(delta)
+            host.free = host.free.minus(delta)
         else:
             self.early[place.host] = self.early.get(place.host, NOTHING).plus(delta)
         self.pod_used[place.pod] = self.pod_used.get(place.pod, NOTHING).plus(delta)
@@ -126,10 +127,9 @@ class Places:
         closed = before.closed if before is not None else False
         if before is not None:
             self.pod_capacity[before.pod] = self.pod_capacity[before.pod].minus(before.capacity)
-        self.pod_capacity[pod] = self.pod_capacity.get(pod, NOTHING).plus(demand_of("host", definition))
-        self.hosts[name] = Host(
-            name, pod, demand_of("host", definition), dict(definition.get("labels", {})), used, closed
-        )
+        capacity = demand_of("host", definition)
+        self.pod_capacity[pod] = self.pod_capacity.get(pod, NOTHING).plus(capacity)
+        self.hosts[name] = Host(name, pod, capacity, dict(definition.get("labels", {})), capacity.minus(used), closed)
 
     def remove_host(self, name: str) -> None:
         """The host is gone; what is still said to be on it is kept in mind."""
@@ -166,13 +166,15 @@ def decide_placement(
     allowed = None if pods is None else set(pods)
     loads = {pod: places.load(pod) for pod in places.pod_capacity}
     best: tuple[tuple[int, int, bool, int, int, int, str], Host] | None = None
-    for host in places.hosts.values():
+    candidates = places.hosts.values() if named is None else [h for h in (places.hosts.get(named),) if h is not None]
+    cpu, memory, gpu, disk = demand
+    for host in candidates:
         free = host.free
-        if host.closed or not demand.fits(free) or host.name == avoid or (named is not None and host.name != named):
+        if cpu > free[0] or memory > free[1] or gpu > free[2] or disk > free[3] or host.closed:
             continue
-        if allowed is not None and host.pod not in allowed:
+        if host.name == avoid or (allowed is not None and host.pod not in allowed):
             continue
-        if any(host.labels.get(name) != value for name, value in requires.items()):
+        if requires and any(host.labels.get(name) != value for name, value in requires.items()):
             continue
         apart = (0, 0)
         if spread is not None:

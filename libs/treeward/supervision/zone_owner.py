@@ -4,7 +4,6 @@ Its device is its children. It alone allocates, so allocation needs no lock; onl
 is where, everything else is useful at once after a takeover.
 """
 
-from heapq import heappop, heappush
 from typing import Any
 
 from treeward.schemas.address import SUPERVISED_KINDS
@@ -12,14 +11,20 @@ from treeward.schemas.events import Event, EventType, Outcome
 from treeward.schemas.mailbox import Message
 from treeward.schemas.units import STEERING, complete_spec
 from treeward.supervision import events
-from treeward.supervision.effects import Append, Effect, Fetch, GiveUp, Submit, Work
+from treeward.supervision.draining import Draining
+from treeward.supervision.effects import Append, Effect, Fetch, GiveUp, Work
+from treeward.supervision.gone import Gone
+from treeward.supervision.homeless import Homeless, Waiting
 from treeward.supervision.knowledge import pod_of
 from treeward.supervision.limits import Limits
 from treeward.supervision.placement import Placed, decide_placement, demand_of, fits_nowhere
+from treeward.supervision.pod_book import PodBook
 from treeward.supervision.unplaced import Unplaced
 from treeward.supervision.who_is_where import WhoIsWhere
 
-DRAIN_EVERY_S = 1.0
+SWEEP_EVERY_S = 1.0
+TRIED_PER_TICK = 100
+"""Placements that are tried again in one tick: each looks at every host."""
 
 
 class ZoneOwner:
@@ -32,64 +37,38 @@ class ZoneOwner:
         self.effects: list[Effect] = []
         self.rows: dict[str, Unplaced] = {}
         self.where = WhoIsWhere()
-        self.pods: dict[str, Event] = {}
-        """The last event of each pod, also those of our own that are still on their way: nobody else writes them."""
-        self.claims_on_their_way: set[str] = set()
+        self.pods = PodBook(epoch)
         self.fold_complete = False
         self.stopping = False
         self.dropped = 0
         self._tokens = 0
         self._appended_up_to = epoch
         self._waiting: dict[int, tuple[str, str]] = {}
-        self._homeless: dict[int, str] = {}
-        """Tickets of creates that fit nowhere, in order -> key."""
+        self._homeless = Homeless()
         self.work_first = 0
-        self._gone: dict[str, int] = {}
-        """Addresses at which nothing exists any more, as their last events say, with the last ticket answered."""
-        self._gone_order: list[tuple[int, str]] = []
-        """The same as a heap; what is not in `_gone` any more is skipped."""
-        self._drained_s = 0.0
-        self._asked_to_move: dict[str, str] = {}
-        self._pod_positions: dict[str, int] = {}
+        self._gone = Gone()
+        self._draining = Draining(zone, epoch)
+        self._swept_s = 0.0
+        self._now_s = 0.0
 
     # --- the fold of who is where --------------------------------------------------------------------------------
 
     def on_event(self, position: int, event: Event, now_s: float) -> None:
         """An event of the zone was read, from bucket or log; what is older than what is known changes nothing."""
         if event.kind == "pod":
-            if position > self._pod_positions.get(event.id, 0):
-                self._pod_positions[event.id] = position
-                self._on_pod_event(position, event)
+            self.pods.on_event(position, event)
         elif event.kind != "zone":
-            self._note_gone(event)
-            if self.where.on_event(position, event):
-                self._place_homeless(now_s)
-
-    def _note_gone(self, event: Event) -> None:
-        """Only the last word about an address counts: what was answered since must not be forgotten (S9)."""
-        if event.is_outcome and pod_of(event) is None and not event.existed and not event.paused:
-            self._gone[event.key] = event.answered
-            heappush(self._gone_order, (event.answered, event.key))
-        else:
-            self._gone.pop(event.key, None)
-
-    def _on_pod_event(self, position: int, event: Event) -> None:
-        """Up to our claim this is history; beyond it all is our own, and known since it was appended."""
-        known = self.pods.get(event.id)
-        if event.type is EventType.CLAIMED:
-            self.claims_on_their_way.discard(event.id)
-            event.epoch = position
-            if known is not None:
-                known.epoch, known.owner = position, event.owner
-        elif event.epoch is None and known is not None:
-            event.epoch, event.owner = known.epoch, known.owner
-        if position <= self.epoch:
-            self.pods[event.id] = event
+            self._gone.on_event(event)
+            room = self.where.on_event(position, event)
+            if room is not None:
+                self._now_s = now_s
+                self._fill(room)
 
     def on_fold_complete(self, now_s: float) -> None:
         """Everything up to the claim has been folded: places can be given away."""
         self.fold_complete = True
-        self._place_homeless(now_s)
+        self._now_s = now_s
+        self._homeless.try_all()
 
     # --- units ---------------------------------------------------------------------------------------------------
 
@@ -100,13 +79,11 @@ class ZoneOwner:
         address any more: so the mark is kept, and counts as taken (PROTOCOL S4, S9).
         """
         self.work_first = max(self.work_first, first)
-        while self._gone_order and self._gone_order[0][0] < self.work_first:
-            answered, key = heappop(self._gone_order)
+        for key, answered in self._gone.below(self.work_first):
             row = self.rows.get(key)
-            if self._gone.get(key) != answered or (row is not None and (row.fetching or row.hand or row.queue)):
-                continue
-            del self._gone[key]
             if row is not None:
+                if row.fetching or row.hand or row.queue:
+                    continue  # it comes back; its next outcome is remembered anew
                 del self.rows[key]
             kind, _, id_ = key.partition(".")
             event = Event.model_construct(
@@ -157,8 +134,11 @@ class ZoneOwner:
             del self.rows[key]
             return
         if event is not None:
-            if event.kind not in SUPERVISED_KINDS and self.where.on_fetched(position, event):
-                self._place_homeless(now_s)
+            if event.kind not in SUPERVISED_KINDS:
+                room = self.where.on_fetched(position, event)
+                if room is not None:
+                    self._now_s = now_s
+                    self._fill(room)
             row.answered = event.answered
             row.definition = event.definition
             row.paused = event.paused
@@ -192,28 +172,25 @@ class ZoneOwner:
 
     def claim_pod(self, pod: str, instance: str, reason: str, now_s: float) -> None:
         """Name the next owner of a pod; the event says all else that its last one said (PROTOCOL S8, H11)."""
-        before = self.pods[pod]
-        event = before.model_copy(
-            update={
-                "type": EventType.CLAIMED,
-                "life": self.epoch,
-                "at": events.at(now_s),
-                "owner": instance,
-                "reason": reason,
-                "ticket": None,
-                "operation": None,
-                "epoch": None,
-            }
-        )
-        self.pods[pod] = event
+        event = self.pods.claim(pod, instance, reason, now_s)
         self._tokens += 1
         self._waiting[self._tokens] = (pod, "claimed")
-        self.claims_on_their_way.add(pod)
         self.effects.append(Append((event,), self._tokens))
 
     def tick(self, now_s: float) -> None:
         """Time has passed: waiting creates may have missed their deadline, idle rows are forgotten."""
-        for key in [*self._homeless.values()]:
+        self._now_s = now_s
+        for one in self._homeless.next_to_try(TRIED_PER_TICK):
+            self._try_again(one)
+        if now_s - self._swept_s >= SWEEP_EVERY_S:
+            self._swept_s = now_s
+            if self.fold_complete:
+                self.effects += self._draining.decide(self.where.places, self.pods.open())
+            self._forget_idle(now_s)
+            self._expire_homeless(now_s)
+
+    def _expire_homeless(self, now_s: float) -> None:
+        for key in self._homeless.resources():
             row = self.rows.get(key)
             if (
                 row is not None
@@ -222,9 +199,8 @@ class ZoneOwner:
                 and row.hand.deadline_s <= now_s
             ):
                 self._advance(row, now_s)
-        if now_s - self._drained_s >= DRAIN_EVERY_S:
-            self._drained_s = now_s
-            self._drain()
+
+    def _forget_idle(self, now_s: float) -> None:
         idle = [
             key
             for key, row in self.rows.items()
@@ -236,19 +212,6 @@ class ZoneOwner:
         ]
         for key in idle:
             del self.rows[key]
-
-    def _drain(self) -> None:
-        """What is on a draining host, or in a draining pod, is asked to migrate: by units of work like any other."""
-        draining = {pod for pod, event in self.pods.items() if event.draining}
-        closed = {name for name, host in self.where.places.hosts.items() if host.closed or host.pod in draining}
-        if not closed or not self.fold_complete:
-            self._asked_to_move.clear()
-            return
-        for key, place in self.where.places.placed.items():
-            if place.host in closed and self._asked_to_move.get(key) != place.host:
-                self._asked_to_move[key] = place.host
-                body = f'{{"operation":"migrate","reason":"host {place.host} is being drained"}}'
-                self.effects.append(Submit(key, body, f"drain-{self.zone}-{key}-{place.host}-{self.epoch}"))
 
     def stop_taking(self) -> None:
         """Take no further unit."""
@@ -263,11 +226,6 @@ class ZoneOwner:
         """Stop with nothing owned: replaced, or in doubt."""
         self.rows.clear()
         self.effects.append(GiveUp(reason, fenced))
-
-    def pod_is_defined(self, pod: str) -> bool:
-        """Whether the last word about a pod is that it exists."""
-        event = self.pods.get(pod)
-        return event is not None and event.definition is not None
 
     def describe(self, key: str, now_s: float) -> dict[str, object]:
         """What is in hand and why it waits, for `explain`; phase `absent`: the address is not in use here."""
@@ -373,7 +331,7 @@ class ZoneOwner:
             else complete_spec("host", "create", unit.spec)
         )
         pod = definition.get("pod")
-        if not self.pod_is_defined(str(pod)):
+        if not self.pods.is_defined(str(pod)):
             self._answer(
                 row,
                 Outcome.REJECTED,
@@ -393,7 +351,7 @@ class ZoneOwner:
         )
         if not self.fold_complete:
             row.reason = "the zone supervisor is still reading who is where"
-            self._homeless[unit.ticket] = row.key
+            self._homeless.put(unit.ticket, row.key, None)
             return
         demand = demand_of(kind, definition)
         requires = definition.get("requires") or {}
@@ -401,7 +359,7 @@ class ZoneOwner:
         moving = came is not None and unit.operation == "migrate"
         named = (unit.spec or {}).get("host") if moving else None
         avoid = came.left if came is not None else None
-        pods = [pod for pod, event in self.pods.items() if not event.draining]
+        pods = self.pods.open()
         host = decide_placement(
             self.where.places, demand, requires=requires, spread=spread, named=named, avoid=avoid, pods=pods
         )
@@ -411,7 +369,7 @@ class ZoneOwner:
             reason = f"host {named} could not take it" if named is not None else None
         if host is None:
             row.reason = fits_nowhere(self.where.places, demand, requires)
-            self._homeless[unit.ticket] = row.key
+            self._homeless.put(unit.ticket, row.key, demand)
             return
         self.where.places.put(row.key, Placed(host.pod, host.name, demand, spread))
         self._append_placed(row, unit, host.pod, host.name, definition, now_s, reason=reason)
@@ -433,23 +391,21 @@ class ZoneOwner:
         event.moved = unit.ticket if came is not None else 0
         self._commit(row, event, "placed", None)
 
-    def _place_homeless(self, now_s: float) -> None:
-        """Room has come, or may have: in ticket order, whatever fits now goes."""
-        if not self.fold_complete:
+    def _fill(self, host_name: str) -> None:
+        """Room has come on a host: in ticket order, whatever fits now goes somewhere."""
+        host = self.where.places.hosts.get(host_name)
+        if host is None or not self.fold_complete or not self._homeless:
             return
-        free = [host.free for host in self.where.places.hosts.values() if not host.closed]
-        for ticket, key in sorted(self._homeless.items()):
-            row = self.rows.get(key)
-            if row is None or row.hand is None or row.hand.ticket != ticket:
-                del self._homeless[ticket]
-                continue
-            definition = (row.came.definition if row.came is not None else None) or complete_spec(
-                key.partition(".")[0], "create", row.hand.spec
-            )
-            demand = demand_of(key.partition(".")[0], definition)
-            if any(demand.fits(room) for room in free):
-                self._advance(row, now_s)
-                free = [host.free for host in self.where.places.hosts.values() if not host.closed]
+        for one in self._homeless.that_fit(host.free):
+            if one.demand is None or one.demand.fits(host.free):
+                self._try_again(one)
+
+    def _try_again(self, one: Waiting) -> None:
+        row = self.rows.get(one.key)
+        if row is None or row.hand is None or row.hand.ticket != one.ticket:
+            self._homeless.drop(one.ticket)
+        else:
+            self._advance(row, self._now_s)
 
     def _answer(self, row: Unplaced, outcome: Outcome, reason: str | None, now_s: float) -> None:
         unit = row.hand
@@ -457,10 +413,7 @@ class ZoneOwner:
         event = self._event(row, EventType(outcome.value), now_s, reason=reason, definition=row.definition)
         event.answered = unit.ticket
         if event.kind == "pod":
-            known = self.pods.get(event.id)
-            if known is not None:
-                event.epoch, event.owner = known.epoch, known.owner
-            self.pods[event.id] = event
+            self.pods.note(event)
         came = row.came
         if came is not None:  # it is still handed off, and the next reader must know how
             event = event.model_copy(update={"existed": came.existed, "last": came.last})
@@ -468,8 +421,8 @@ class ZoneOwner:
 
     def _commit(self, row: Unplaced, event: Event, then: str, work: Work | None) -> None:
         assert row.hand is not None, "only a unit in hand makes this owner append"
-        self._homeless.pop(row.hand.ticket, None)
-        self._gone.pop(row.key, None)  # until what is appended now has been read
+        self._homeless.drop(row.hand.ticket)
+        self._gone.keep(row.key)  # until what is appended now has been read
         row.reason = None
         row.committing = True
         self._tokens += 1

@@ -149,7 +149,7 @@ class ZoneInCharge:
         now_s = self.context.now_s()
         branch = f"{self.zone}.{event.id}"
         self.owner.on_event(stored.position, event, now_s)
-        if self.owner.pod_is_defined(event.id):
+        if self.owner.pods.is_defined(event.id):
             self.children.on_defined(branch, now_s)
         else:
             self.children.on_removed(branch)
@@ -207,7 +207,7 @@ class ZoneInCharge:
                 self.context.log.warning("was away, and suspects itself before its children", zone=self.zone)
             for claim in claims:
                 pod = claim.branch.partition(".")[2]
-                if pod not in self.owner.claims_on_their_way and self.owner.pod_is_defined(pod):
+                if pod not in self.owner.pods.claims_on_their_way and self.owner.pods.is_defined(pod):
                     self.owner.claim_pod(pod, claim.instance, claim.reason, now_s)
                     self._tell(claim.branch, claim.instance, claim.reason, now_s)
             self._loop.carry_out()

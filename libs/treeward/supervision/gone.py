@@ -1,0 +1,37 @@
+"""Addresses at which nothing exists any more: forgotten once WORK begins above what was answered for them (S9)."""
+
+from heapq import heappop, heappush
+
+from treeward.schemas.events import Event
+from treeward.supervision.knowledge import pod_of
+
+
+class Gone:
+    """What can be forgotten, by the last ticket answered."""
+
+    def __init__(self) -> None:
+        self._answered: dict[str, int] = {}
+        self._order: list[tuple[int, str]] = []
+        """The same as a heap; what `_answered` does not say any more is skipped."""
+
+    def on_event(self, event: Event) -> None:
+        """Only the last word about an address counts: what was answered since must not be forgotten."""
+        if event.is_outcome and pod_of(event) is None and not event.existed and not event.paused:
+            self._answered[event.key] = event.answered
+            heappush(self._order, (event.answered, event.key))
+        else:
+            self._answered.pop(event.key, None)
+
+    def keep(self, key: str) -> None:
+        """Something is being said of it: not to be forgotten until its next last word."""
+        self._answered.pop(key, None)
+
+    def below(self, work_first: int) -> list[tuple[str, int]]:
+        """`(key, answered)` of all that WORK, which begins at `work_first`, cannot name any more; given out once."""
+        found = []
+        while self._order and self._order[0][0] < work_first:
+            answered, key = heappop(self._order)
+            if self._answered.get(key) == answered:
+                del self._answered[key]
+                found.append((key, answered))
+        return found
