@@ -91,7 +91,7 @@ class Scenes:
                 living.cancel()
             await self._story.until_answered(tickets)
         ask(control, FaultClear())
-        self._tell_the_takeover(zone, pod, owner, kill_s, before, ticket)
+        self._tell_the_takeover(zone, pod, victim, owner, kill_s, before, ticket)
 
     async def _create_all(self) -> dict[str, int]:
         """Every life's first unit, from all clients at once; the tickets by `<zone>.<key>`."""
@@ -150,7 +150,9 @@ class Scenes:
         os.kill(process_id, signal.SIGKILL)
         return at_s
 
-    def _tell_the_takeover(self, zone: str, pod: str, owner: str, kill_s: float, before: int, ticket: int) -> None:
+    def _tell_the_takeover(
+        self, zone: str, pod: str, victim: str, owner: str, kill_s: float, before: int, ticket: int
+    ) -> None:
         """Who took over after how long, and what became of every unit that was in hand."""
         after = self._story.since(before, zone)
         claim = next(row for row in after if row.event.type is EventType.CLAIMED and row.event.id == pod)
@@ -164,7 +166,8 @@ class Scenes:
         )
         self._verdicts(found)
         self.killed = {
-            "instance": owner, "pod": f"{zone}.{pod}", "ticket": ticket, "new_owner": claim.event.owner,
+            "instance": owner, "pod": f"{zone}.{pod}", "resource": f"{zone}.{victim}",
+            "ticket": ticket, "new_owner": claim.event.owner,
             "claimed_after_s": round(claim.at_s - kill_s, 3),
             "verdict": None if in_hand is None else in_hand.event.verdict,
             "crashed": sorted({f"{zone}.{row.event.key}" for row in found}),
