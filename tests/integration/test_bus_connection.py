@@ -76,6 +76,24 @@ async def test_subscriptions_survive_a_restart_also_those_made_while_the_server_
     assert states == [False, True]
 
 
+async def test_a_subscription_made_just_after_the_others_were_replayed_is_not_forgotten(
+    bus: NatsBus, nats_server: EmbeddedNats
+) -> None:
+    heard: list[str] = []
+    client = bus.connection._client
+    nats_server.kill()
+    await until(lambda: not bus.connected)
+    starting = asyncio.create_task(asyncio.to_thread(nats_server.start))
+    while not client.is_connected:
+        await asyncio.sleep(0)
+    assert not bus.connected, "nats-py is connected and has replayed, and we have not been told"
+    await bus.subscribe("tw.meanwhile", lambda subject, _data, _headers: heard.append(subject))
+    await until(lambda: bus.connected)
+    bus.publish("tw.meanwhile", b"")
+    await until(lambda: heard)
+    await starting
+
+
 async def test_a_half_open_link_with_unsent_writes_is_left_for_another_server(
     nats_server: EmbeddedNats, tmp_path: Path
 ) -> None:
@@ -89,9 +107,15 @@ async def test_a_half_open_link_with_unsent_writes_is_left_for_another_server(
     frozen.pause()
     for _ in range(200):
         bus.publish("tw.ballast", b"x" * 100_000)
+    await until(lambda: not bus.connection._client._pending)
+    bus.publish("tw.late", b"behind the ballast, so it waits in the client")
+    heard: list[bytes] = []
+    await bus.subscribe("tw.late", lambda _subject, data, _headers: heard.append(data))
     await until(lambda: bus.counts["lost"])
     await until(lambda: bus.connected, "connected to the other server while the first is still frozen")
-    assert await bus.request("tw.nobody", b"", timeout_s=60) is None
+    bus.publish("tw.late", b"on the new link")
+    await until(lambda: heard)
+    assert heard == [b"on the new link"], "what one link could not send is not sent on the next"
     await bus.close()
     other.kill()
 
