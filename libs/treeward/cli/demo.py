@@ -114,12 +114,13 @@ async def _scenes(centre: DataCentre, out: "Console", seed: int) -> tuple[Judgem
         story = Story(bus)
         await story.follow(zones)
         await story.until(lambda: _all_pods_are_owned(story, centre), "owner of every pod")
-        await _show_tree(clients, out, zones)
+        await _show_tree(clients, out, zones, hosts=False)
         scenes = Scenes(centre, clients, story, out, Random(seed))
         _title(out, "Two clients and one VM: client 1 creates it, client 2 destroys it at once")
         await scenes.create_and_destroy()
         _title(out, "Load from all clients, and kill -9 of a pod agent in the middle of a call")
         await scenes.kill_in_the_middle()
+        await _show_tree(clients, out, zones[:1], hosts=True)
         _title(out, "A call that fails halfway: its process crashes, what waits behind it is flushed and done later")
         await scenes.fail_halfway()
         return judge(await read_books(bus, [ROOT, *zones], [centre.folder.device])), scenes.killed
@@ -130,14 +131,14 @@ def _all_pods_are_owned(story: Story, centre: DataCentre) -> bool:
     return all(story.owner_of(zone, pod) for zone, what in topology.zones.items() for pod in what.pods)
 
 
-async def _show_tree(clients: Clients, out: "Console", zones: list[str]) -> None:
+async def _show_tree(clients: Clients, out: "Console", zones: list[str], *, hosts: bool) -> None:
     for zone in zones:
         try:
             answer = await ask(clients.buses[0], "tree", zone, TreeRequest(), TreeAnswer, timeout_s=5.0)
         except CommandError as error:
             say(f"no tree: {error}")
         else:
-            out.print(draw(answer, hosts=True))
+            out.print(draw(answer, hosts=hosts))
 
 
 def _write(file: Path, report: dict[str, Any]) -> None:
