@@ -214,7 +214,7 @@ class TreeAnswer(_Answer):
     owner: Owner = Field(default_factory=Owner)
     zones: list[str] = Field(default_factory=list, description="of root: the zones that are defined")
     pods: list[PodBranch] = Field(default_factory=list)
-    unplaced: Counts = Field(default_factory=dict, description="what exists without a pod, or has units that wait (`waiting`)")
+    unplaced: Counts = Field(default_factory=dict, description="what has no pod; `waiting`: has units that wait")
     queued_units: int = Field(default=0, description="units of the zone without an outcome")
     complete: bool = Field(default=True, description="false: the zone has more resources than one question counts")
     position: int = Field(default=0, description="of the log up to which this was read")
@@ -225,7 +225,7 @@ class TreeAnswer(_Answer):
 
 
 class ExplainRequest(_Request):
-    """`tw.api.explain.<zone>`: why a unit (`ticket`) or a resource (`key`) stands there; or of both, whether they belong together."""
+    """`tw.api.explain.<zone>`: why a unit (`ticket`) or a resource (`key`) stands there; of both, if they belong."""
 
     key: Key | None = None
     ticket: int | None = Field(default=None, ge=1)
