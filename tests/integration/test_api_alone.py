@@ -13,7 +13,7 @@ from tests.support.until import until
 
 from treeward.bus.interface import BusUnavailableError
 from treeward.bus.nats_bus import NatsBus
-from treeward.orchestrator import app
+from treeward.orchestrator.api.snapshot import Bounds, Snapshots
 from treeward.orchestrator.app import answer_questions
 from treeward.runtime import codec
 from treeward.runtime.clock import SystemClock
@@ -31,11 +31,11 @@ ZONE = "zone-a"
 
 
 @pytest.fixture
-async def api(bus: NatsBus, nats_server: EmbeddedNats) -> AsyncIterator[NatsBus]:
-    """The API of one orchestrator that is nothing else, on a zone with streams and nothing in them."""
+def context(bus: NatsBus, nats_server: EmbeddedNats) -> Context:
+    """That of an orchestrator which is nothing else."""
     settings = Settings(nats_url=(nats_server.url,))
     instance = "orchestrator-alone"
-    context = Context(
+    return Context(
         bus=bus,
         clock=SystemClock(),
         log=get_log(),
@@ -46,7 +46,12 @@ async def api(bus: NatsBus, nats_server: EmbeddedNats) -> AsyncIterator[NatsBus]
         instance=instance,
         name="orchestrator",
     )
-    answering = asyncio.create_task(answer_questions(context))
+
+
+@pytest.fixture
+async def api(context: Context, bus: NatsBus) -> AsyncIterator[NatsBus]:
+    """The API alone, on a zone with streams and nothing in them."""
+    answering = asyncio.create_task(answer_questions(context, ping_s=0.5))
     await answered(bus)
     yield bus
     answering.cancel()
@@ -198,8 +203,7 @@ async def test_a_question_that_is_garbage_to_the_dispatchers_end_of_it_ends_nobo
     assert explain["last_error"].startswith("explain:")
 
 
-async def test_a_connection_whose_reader_has_died_is_made_anew(api: NatsBus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "PING_S", 0.2)
+async def test_a_connection_whose_reader_has_died_is_made_anew(api: NatsBus) -> None:
     brokers = [found for found in gc.get_objects() if isinstance(found, NatsBroker)]
     broker = next(found for found in brokers if found._connection is not None)
     reading = broker.connection._reading_task
@@ -207,5 +211,39 @@ async def test_a_connection_whose_reader_has_died_is_made_anew(api: NatsBus, mon
     reading.cancel()
     assert await api.request("$SRV.PING.treeward", b"", timeout_s=1) is None
     assert broker.connection.is_connected, "nats-py does not notice"
+    await until(lambda: broker._connection is None, "the broker is replaced, not healed")
     await answered(api)
     assert (await ask(api, "state")).resources == []
+
+
+async def append_volumes(bus: NatsBus, number: int) -> None:
+    for each in range(number):
+        await append(bus, f"volume.v{each}", EventType.COMPLETED, definition={"size_gib": 1}, existed=True)
+
+
+async def test_a_zone_too_large_for_one_question_is_read_on_by_the_next(bus: NatsBus, context: Context) -> None:
+    await append_volumes(bus, 20)
+    hasty = Snapshots(context, Bounds(fresh_s=0.0, read_s=0.0))
+    first = await hasty.of(ZONE)
+    assert (first.complete, first.entries) == (False, {})
+    patient = Snapshots(context, Bounds(fresh_s=0.0))
+    first.bucket_position, first.position = 15, 15
+    patient._snapshots[ZONE] = first
+    second = await patient.of(ZONE)
+    assert second is first
+    assert second.complete
+    assert set(second.entries) == {f"volume.v{number}" for number in range(15, 20)}, "what was read is not read again"
+
+
+async def test_more_resources_than_are_counted_are_said_to_be_more(bus: NatsBus, context: Context) -> None:
+    await append_volumes(bus, 4)
+    snapshot = await Snapshots(context, Bounds(resources_max=3)).of(ZONE)
+    assert (snapshot.complete, len(snapshot.entries)) == (False, 3)
+
+
+async def test_what_is_forgotten_is_not_in_the_tree(api: NatsBus) -> None:
+    await append(api, "volume.v1", EventType.HANDED_OFF, definition={"size_gib": 1}, existed=True)
+    position = await append(api, "volume.v1", EventType.FORGOTTEN)
+    while (tree := await ask(api, "tree")).position < position:
+        pass
+    assert tree.unplaced == {}

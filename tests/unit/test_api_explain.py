@@ -1,64 +1,15 @@
 """`explain`, sentence by sentence: facts in, what a person reads out."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-import pytest
+from tests.support.api_facts import KEY, NOW_S, POD, PRESENT, SENT, ZONE, event, facts, unit, unplaced
 
 from treeward.orchestrator.api.explaining import explain, explain_unknown
-from treeward.orchestrator.api.facts import Answered, Asked, Branch, Claim, Facts, Last, OwnerSays, Presence, Submitted
-from treeward.orchestrator.api.resource import doubt_of, process_of, state_of
-from treeward.orchestrator.describe import Held, QueueHeld, UnitHeld
-from treeward.schemas.api import ExplainAnswer, ProcessState, Stage, Wait
+from treeward.orchestrator.api.facts import Answered, Asked, Branch, OwnerSays, Presence, Submitted
+from treeward.orchestrator.describe import Held
+from treeward.schemas.api import ExplainAnswer, Stage, Wait
 from treeward.schemas.events import Event, EventType, Outcome, Verdict
-
-NOW_S = 1_800_000_000.0
-KEY = "vm.web-1"
-PRESENT = Presence("present", "agent-1", 0.1, frozenset({("zone-a.pod-1", 40)}))
-POD = Branch("zone-a.pod-1", Claim("agent-1-abc", 40, NOW_S - 60), PRESENT)
-ZONE = Branch("zone-a", Claim("zs-1-abc", 3, NOW_S - 600), Presence("present", "zs-1", 0.1, frozenset({("zone-a", 3)})))
-
-
-def event(type_: EventType = EventType.COMPLETED, **changes: Any) -> Event:
-    fields: dict[str, Any] = {
-        "type": type_, "zone": "zone-a", "kind": "vm", "id": "web-1", "life": 40, "answered": 10, "pod": "pod-1",
-        "host": "h1", "definition": {"cpus": 1}, "ticket": 10, "at": datetime.fromtimestamp(NOW_S - 30, UTC),
-    } | changes  # fmt: skip
-    return Event(**fields)
-
-
-def unit(ticket: int, **changes: Any) -> UnitHeld:
-    fields: dict[str, Any] = {"ticket": ticket, "operation": "stop", "submitted_s": NOW_S - 20, "attempts_max": 5}
-    return UnitHeld(**fields | changes)
-
-
-def held(*units: UnitHeld, **changes: Any) -> Held:
-    fields: dict[str, Any] = {
-        "key": KEY, "pod": "pod-1", "epoch": 40, "position": 50, "due_s": NOW_S + 12, "units": list(units),
-        "units_in_all": len(units),
-    } | changes  # fmt: skip
-    return Held(queues=[QueueHeld(**fields)], read_up_to=100, units_in_all=len(units))
-
-
-def facts(*units: UnitHeld, last: Event | None = None, says: dict[str, Any] | None = None, **queue: Any) -> Facts:
-    """A placed resource whose owner is there and has nothing of it in hand, unless said otherwise."""
-    return Facts(
-        zone="zone-a",
-        key=KEY,
-        now_s=NOW_S,
-        last=Last(50, last or event(), NOW_S - 30),
-        owner=POD,
-        held=held(*units, **queue),
-        says=OwnerSays(**{"epoch": 40} | (says or {})),
-        owner_asked=True,
-    )
-
-
-def unplaced(*units: UnitHeld, says: dict[str, Any], last: Event | None = None) -> Facts:
-    known = Last(50, last, NOW_S - 30) if last is not None else None
-    base = facts(*units, says={"epoch": 3} | says, pod=None, epoch=3)
-    return replace(base, last=known, owner=ZONE)
 
 
 def said(answer: ExplainAnswer) -> str:
@@ -233,8 +184,6 @@ def test_a_unit_between_dispatcher_and_outcome() -> None:
 
 # --- at its owner ----------------------------------------------------------------------------------------------------
 
-SENT = unit(12, sent=True)
-
 
 def owned(branch: Branch, says: OwnerSays | None = None) -> ExplainAnswer:
     return explain(replace(facts(SENT), owner=branch, says=says), Asked(ticket=12))
@@ -391,92 +340,3 @@ def test_a_resource_that_was_handed_off_and_finds_no_place() -> None:
 def test_a_unit_that_the_zone_supervisor_is_about_to_place() -> None:
     answer = explain(unplaced(SENT, says={"phase": "unplaced", "ticket": 12}), Asked(ticket=12))
     assert "about to place or answer it" in said(answer)
-
-
-# --- doubt -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("type_", [EventType.CRASHED, EventType.READY])
-def test_a_unit_that_maybe_started_is_in_doubt_until_its_outcome(type_: EventType) -> None:
-    last = event(type_, ticket=12, operation="stop", attempts=1, verdict=Verdict.MAYBE_STARTED)
-    doubt = doubt_of(facts(SENT, last=last, says={"phase": "initialized", "ticket": 12}))
-    assert doubt is not None
-    assert (doubt.ticket, doubt.verdict, doubt.attempts) == (12, Verdict.MAYBE_STARTED, 1)
-    answer = explain(facts(SENT, last=last, says={"phase": "initialized", "ticket": 12}), Asked(ticket=12))
-    assert "Ticket 12 is in doubt" in said(answer)
-
-
-def test_an_outcome_ends_the_doubt() -> None:
-    assert doubt_of(facts(last=event(ticket=12, answered=12, verdict=Verdict.MAYBE_STARTED))) is None
-
-
-def test_a_quarantine_keeps_the_doubt_of_the_crash_before_it() -> None:
-    last = event(EventType.QUARANTINED, ticket=None, verdict=Verdict.MAYBE_STARTED, quarantined=True)
-    of = facts(SENT, last=last, says={"phase": "quarantined"})
-    doubt = doubt_of(of)
-    assert doubt is not None
-    assert doubt.ticket == 12
-    assert "after a `release` the device tells" in said(explain(of, Asked(ticket=12)))
-
-
-def test_what_an_owner_may_have_called_before_it_was_replaced_is_in_doubt_until_the_next_is_ready() -> None:
-    replaced = POD._replace(claim=Claim("agent-2-xyz", 60, NOW_S - 5))
-    waiting = replace(facts(SENT), owner=replaced, says=OwnerSays(epoch=60, phase="synchronizing", ticket=12))
-    doubt = doubt_of(waiting)
-    assert doubt is not None
-    assert (doubt.ticket, doubt.verdict) == (12, Verdict.MAYBE_STARTED)
-    assert doubt_of(replace(waiting, says=OwnerSays(epoch=60, phase="ready", ticket=12))) is None
-
-
-def test_what_was_submitted_after_the_takeover_is_in_no_doubt() -> None:
-    replaced = POD._replace(claim=Claim("agent-2-xyz", 60, NOW_S - 5))
-    later = facts(unit(12, sent=True, submitted_s=NOW_S - 1))
-    assert doubt_of(replace(later, owner=replaced, says=OwnerSays(epoch=60, phase="synchronizing", ticket=12))) is None
-
-
-def test_what_was_sent_to_an_owner_that_does_not_answer_is_in_doubt() -> None:
-    assert doubt_of(replace(facts(SENT), says=None)) is not None
-    assert doubt_of(replace(facts(unit(12)), says=None)) is None, "it was not even sent"
-
-
-def test_a_unit_that_is_not_called_is_in_no_doubt() -> None:
-    assert doubt_of(facts(SENT, says={"phase": "ready", "ticket": 12})) is None
-
-
-# --- state -----------------------------------------------------------------------------------------------------------
-
-
-def test_state_has_age_source_and_position() -> None:
-    state = state_of(facts())
-    assert state is not None
-    assert (state.age_s, state.source, state.position, state.exists) == (30.0, "log", 50, True)
-    assert (state.owner, state.epoch, state.process) == ("agent-1-abc", 40, ProcessState.READY)
-
-
-def test_units_that_the_last_event_says_to_be_answered_do_not_wait() -> None:
-    state = state_of(facts(unit(9), unit(10), unit(12), last=event(answered=10)))
-    assert state is not None
-    assert [waiting.ticket for waiting in state.queued] == [12]
-    assert state.queued_units == 1
-
-
-@pytest.mark.parametrize(
-    ("type_", "changes", "process"),
-    [
-        (EventType.PLACED, {"definition": None}, ProcessState.INITIALIZED),
-        (EventType.READY, {}, ProcessState.READY),
-        (EventType.COMPLETED, {}, ProcessState.READY),
-        (EventType.CRASHED, {}, ProcessState.CRASHED),
-        (EventType.QUARANTINED, {"quarantined": True}, ProcessState.CRASHED),
-        (EventType.RELEASED, {}, ProcessState.INITIALIZED),
-        (EventType.COMPLETED, {"removed": True, "pod": None, "definition": None}, ProcessState.NONE),
-        (EventType.HANDED_OFF, {"pod": None, "definition": None, "existed": True}, ProcessState.INITIALIZED),
-        (EventType.FORGOTTEN, {"pod": None, "definition": None}, ProcessState.NONE),
-    ],
-)
-def test_the_process_as_its_last_event_has_it(type_: EventType, changes: dict[str, Any], process: ProcessState) -> None:
-    assert process_of(Last(50, event(type_, **changes), NOW_S), 40) is process
-
-
-def test_a_claim_behind_the_last_event_has_begun_a_new_life() -> None:
-    assert process_of(Last(50, event(), NOW_S), 51) is ProcessState.INITIALIZED

@@ -27,8 +27,8 @@ CLOSE_S = 3.0
 RETRY_S = 1.0
 
 
-async def answer_questions(context: Context) -> None:
-    """Answer `tw.api.*` until cancelled; then nothing more is answered here."""
+async def answer_questions(context: Context, *, ping_s: float = PING_S) -> None:
+    """Answer `tw.api.*` until cancelled; then nothing more is answered here. `ping_s`: between two signs of life."""
     presences = Presences(context)
     await presences.follow()
     micro = Micro(context.instance, version("treeward"), context.now_s(), {"name": context.name})
@@ -38,7 +38,7 @@ async def answer_questions(context: Context) -> None:
             broker = make_broker(context)
             handlers.register(broker)
             try:
-                await _serve(context, broker)
+                await _serve(context, broker, ping_s)
             finally:
                 await _settled(broker.stop(), CLOSE_S)
             await asyncio.sleep(RETRY_S)
@@ -86,7 +86,7 @@ def _security(settings: Settings) -> NatsSecurity | None:
     return NatsSecurity(ssl_context=tls) if tls is not None else None
 
 
-async def _serve(context: Context, broker: NatsBroker) -> None:
+async def _serve(context: Context, broker: NatsBroker, ping_s: float) -> None:
     """Serve until the connection is found dead: the bus asks it over the server, as everybody does."""
     fault = await _settled(broker.start(), None)
     if fault is not None:
@@ -95,8 +95,8 @@ async def _serve(context: Context, broker: NatsBroker) -> None:
     context.log.info("answers questions")
     ping, missed = f"$SRV.PING.{SERVICE}.{context.instance}", 0
     while missed < PINGS_MISSED_MAX:
-        await asyncio.sleep(PING_S)
-        alive = await context.bus.request(ping, b"", timeout_s=PING_S) is not None
+        await asyncio.sleep(ping_s)
+        alive = await context.bus.request(ping, b"", timeout_s=ping_s) is not None
         missed = 0 if alive or not context.bus.connected else missed + 1
     context.log.warning("the connection of tw.api is dead and is made anew", pings=missed)
 

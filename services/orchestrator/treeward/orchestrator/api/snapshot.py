@@ -2,10 +2,12 @@
 
 The bucket is read once (one entry for each resource), then the log from where the bucket ends: an entry that is
 replaced while it is read has a higher position there (PROTOCOL H10). While questions keep coming, only what the log
-has beyond is read; 10 s after the last one the snapshot is thrown away.
+has beyond is read; 10 s after the last one the snapshot is thrown away. A zone that is too large to be read within one
+question is read on by the next ones, and the answers say that they are not complete.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -18,16 +20,25 @@ from treeward.schemas.events import Event, EventType
 from treeward.supervision.knowledge import pod_of
 from treeward.supervision.placement import NOTHING, Demand, demand_of
 
-FRESH_S = 1.0
-"""A younger snapshot is used as it is."""
 KEEP_S = 10.0
 BEHIND_MAX = 20_000
 """Events beyond a snapshot; with more of them reading the bucket anew is cheaper."""
-RESOURCES_MAX = 200_000
-"""Of one zone; what is beyond is not counted, and the answer says so."""
-READ_S = 3.0
-"""What has not been read by then is not counted either."""
 BRANCHES = frozenset({"zone", "pod", "host"})
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a snapshot may cost."""
+
+    fresh_s: float = 1.0
+    """A younger one is used as it is."""
+    read_s: float = 3.0
+    """How long one question reads; the next one goes on from there."""
+    resources_max: int = 200_000
+    """Of one zone; what is beyond is not counted, and the answer says so."""
+
+
+BOUNDS = Bounds()
 
 
 class Entry(NamedTuple):
@@ -51,8 +62,20 @@ class Snapshot:
 
     entries: dict[str, Entry] = field(default_factory=dict)
     position: int = 0
-    complete: bool = True
     read_s: float = 0.0
+    bucket_position: int = 0
+    """How far the bucket has been read."""
+    bucket_read: bool = False
+    """Whether that is all of it."""
+    caught_up: bool = False
+    """Whether the log has been read to where it ended when the last question came."""
+    too_many: bool = False
+    resources_max: int = BOUNDS.resources_max
+
+    @property
+    def complete(self) -> bool:
+        """Whether it holds every resource of the zone."""
+        return self.bucket_read and self.caught_up and not self.too_many
 
     def apply(self, position: int, event: Event) -> None:
         """Take an event in; an older one than is known changes nothing."""
@@ -61,10 +84,10 @@ class Snapshot:
             return
         if event.type is EventType.FORGOTTEN:
             self.entries.pop(event.key, None)
-        elif known is not None or len(self.entries) < RESOURCES_MAX:
+        elif known is not None or len(self.entries) < self.resources_max:
             self.entries[event.key] = entry_of(position, event)
         else:
-            self.complete = False
+            self.too_many = True
 
 
 def entry_of(position: int, event: Event) -> Entry:
@@ -88,17 +111,18 @@ def entry_of(position: int, event: Event) -> Entry:
 class Snapshots:
     """The snapshots of zones that were asked for lately. Questions for one zone wait for the same reading."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, bounds: Bounds = BOUNDS) -> None:
         self._context = context
+        self._bounds = bounds
         self._snapshots: dict[str, Snapshot] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def of(self, zone: str) -> Snapshot:
-        """A snapshot at most 1 s old. Raises NoSuchZoneError, BusUnavailableError; cancelled, nothing is kept."""
+        """A snapshot that is fresh. Raises NoSuchZoneError, BusUnavailableError; cancelled, nothing is kept."""
         async with self._locks.setdefault(zone, asyncio.Lock()):
             clock = self._context.clock
             known = self._snapshots.pop(zone, None)
-            if known is None or clock.monotonic_s() - known.read_s > FRESH_S:
+            if known is None or clock.monotonic_s() - known.read_s > self._bounds.fresh_s:
                 known = await self._read(zone, known)
                 known.read_s = clock.monotonic_s()
             self._snapshots[zone] = known
@@ -114,29 +138,32 @@ class Snapshots:
         state = await self._context.bus.state(streams.log(zone))
         if state is None:
             raise NoSuchZoneError(f"no stream {streams.log(zone)}")
-        if known is not None and known.complete and known.position <= state.last < known.position + BEHIND_MAX:
-            snapshot = known
-        else:
-            snapshot = Snapshot()
-        try:
-            async with asyncio.timeout(READ_S):
-                if snapshot is not known:
+        usable = known is not None and (
+            not known.bucket_read or known.position <= state.last < known.position + BEHIND_MAX
+        )
+        snapshot = known if known is not None and usable else Snapshot(resources_max=self._bounds.resources_max)
+        snapshot.caught_up = False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._bounds.read_s):
+                if not snapshot.bucket_read:
                     await self._read_bucket(zone, snapshot)
                 if snapshot.position < state.last:
                     await self._read_log(zone, snapshot, state.last)
-        except TimeoutError:
-            snapshot.complete = False
+                snapshot.caught_up = True
         return snapshot
 
     async def _read_bucket(self, zone: str, snapshot: Snapshot) -> None:
         def deliver(stored: Stored) -> None:
+            snapshot.bucket_position = stored.position
             position = codec.log_position_of(stored)
             snapshot.position = max(snapshot.position, position)
             event = codec.event_of(stored.data)
             if event is not None:
                 snapshot.apply(position, event)
 
-        await self._read_all(streams.state(zone), streams.state_subject(zone, "*.*"), 1, deliver)
+        subject = streams.state_subject(zone, "*.*")
+        await self._read_all(streams.state(zone), subject, snapshot.bucket_position + 1, deliver)
+        snapshot.bucket_read = True
 
     async def _read_log(self, zone: str, snapshot: Snapshot, up_to: int) -> None:
         def deliver(stored: Stored) -> None:
