@@ -65,8 +65,9 @@ class Up:
         return running
 
     def program(self, module: str) -> int:
-        """The process id of the first program of a service."""
-        return min(process_id for process_id, line in self.programs().items() if f"-m treeward.{module} " in line)
+        """The process id of the first program of a service, or of NATS."""
+        wanted = "nats-server -c" if module == "nats" else f"-m treeward.{module} "
+        return min(process_id for process_id, line in self.programs().items() if wanted in line)
 
     async def ready(self) -> None:
         await until(lambda: "Ready: " in self.text or self.process.poll() is not None, "Ready", 60.0)
@@ -150,7 +151,8 @@ async def test_a_killed_program_is_started_again_and_sigterm_ends_all_in_order(t
     assert other.returncode == 2
     assert f"is in use by process {up.process.pid};" in other.stderr
 
-    for module, name in (("orchestrator", "orchestrator"), ("device_simulator", "device-simulator")):
+    services = {"orchestrator": "orchestrator", "device_simulator": "device-simulator", "nats": "nats-server"}
+    for module, name in services.items():
         killed = up.program(module)
         end(killed)
         await until(lambda name=name: re.search(rf"{name}\S* runs again", up.text), f"restart of {name}")

@@ -89,10 +89,11 @@ async def _up(folder: Folder, topology: Topology, port: int, agents: int | None)
     finally:
         asking.cancel()
         serving.cancel()
-        killed = await centre.end(hurry=hurry)
-        if killed:
-            say(f"did not end in time and were killed: {', '.join(killed)}")
-        say(f"everything has ended; the data stays in {folder.path}")
+        if centre.process_ids:
+            killed = await centre.end(hurry=hurry)
+            if killed:
+                say(f"did not end in time and were killed: {', '.join(killed)}")
+            say(f"everything has ended; the data stays in {folder.path}")
 
 
 def _on_signals(asked: asyncio.Event, hurry: asyncio.Event) -> None:

@@ -35,14 +35,18 @@ POLL_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """Something happened to a program: it died (and is started again in `restart_in_s`), or runs again."""
+    """Something happened to a program: it died or could not be started (again in `restart_in_s`), or runs again."""
 
     name: str
     exit_code: int | None
     """Of the run that ended, negative for a signal; None: it was started again."""
     restart_in_s: float = 0.0
+    problem: str | None = None
+    """Why it could not be started."""
 
     def __str__(self) -> str:
+        if self.problem is not None:
+            return f"{self.name} does not start: {self.problem}; it is tried again in {self.restart_in_s:.1f} s"
         if self.exit_code is None:
             return f"{self.name} runs again"
         how = f"ended with code {self.exit_code}"
