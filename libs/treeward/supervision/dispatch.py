@@ -149,6 +149,13 @@ class Dispatcher:
                 )
         self._serve_lines(now_s)
 
+    def send_again(self, now_s: float) -> None:
+        """The mailboxes may have lost what was sent to them: send it again, which is always safe."""
+        for queue in list(self.queues.values()):
+            if queue.sent:
+                self._begin_again(queue, now_s)
+        self._serve_lines(now_s)
+
     def low_water(self) -> int:
         """Everything below this ticket has been read and answered: WORK may be purged below it."""
         while self._order and self._order[0] not in self.unanswered:

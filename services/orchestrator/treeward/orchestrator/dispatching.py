@@ -23,6 +23,11 @@ PURGE_S = 1.0
 PURGE_UNITS = 1_000
 IDLE_RESOURCES_MAX = 100_000
 RETRY_S = 0.5
+WATCH_MAILBOX_S = 1.0
+MAILBOX_AWAY_S = 1.0
+"""A mailbox stream that takes so long to answer had no leader: what was sent meanwhile is gone."""
+CALM_S = 5.0
+"""Or it is only slow, under load: then sending all again must not become the load."""
 
 
 class Dispatching:
@@ -127,6 +132,7 @@ class Dispatching:
 
     async def _serve_until_lost(self) -> None:
         purging = asyncio.create_task(self._purge_for_ever(), name=f"purge of {self.zone}")
+        watching = asyncio.create_task(self._watch_mailbox(), name=f"mailboxes of {self.zone}")
         try:
             while not self._again.is_set():
                 await asyncio.sleep(TICK_S)
@@ -136,6 +142,7 @@ class Dispatching:
             self.context.log.warning("a gap in what is read; begins anew", zone=self.zone)
         finally:
             purging.cancel()
+            watching.cancel()
 
     async def _drop(self) -> None:
         self._fetches.close()
@@ -231,6 +238,34 @@ class Dispatching:
                     self._purged_below = below
             except BusError as error:
                 self.context.log.warning("could not purge and tries again", zone=self.zone, reason=str(error))
+
+    def send_again(self, why: str) -> None:
+        """Send again all that is not answered: mailbox messages are not acknowledged, and may just have been lost."""
+        if self.fold.unanswered:
+            self.context.log.warning("sends again", zone=self.zone, units=len(self.fold.unanswered), reason=why)
+            self.fold.send_again(self.context.now_s())
+            self._carry_out()
+
+    async def _watch_mailbox(self) -> None:
+        """Notice that the mailbox stream was away: nobody else tells, and the slow sending again is for the rest."""
+        last, calm_until_s = 0, 0.0
+        while True:
+            await asyncio.sleep(WATCH_MAILBOX_S)
+            begun_s = self.context.now_s()
+            try:
+                state = await self.context.bus.state(streams.mailbox(self.zone))
+                while state is None:
+                    await asyncio.sleep(RETRY_S)
+                    state = await self.context.bus.state(streams.mailbox(self.zone))
+            except BusError:
+                last = -1  # whatever it says next, it was away
+                continue
+            now_s = self.context.now_s()
+            slow = now_s - begun_s > MAILBOX_AWAY_S and now_s > calm_until_s
+            if last == -1 or state.last < last or slow:
+                calm_until_s = now_s + CALM_S
+                self.send_again("the mailbox stream was away")
+            last = state.last
 
     async def _describe(self, _subject: str, body: bytes) -> bytes:
         return describe_queues(self.fold, body, self.caught_up.is_set())

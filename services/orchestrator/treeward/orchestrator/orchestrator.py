@@ -47,6 +47,7 @@ class Orchestrator:
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until told to stop; then dispatchers just end, and root is left to another."""
         reader = await self._follow_root()
+        self.context.bus.on_connection(self._on_connection)
         await self.branches.follow()
         await listen(self.context, "orchestrator", self._on_heartbeat)
         await obey(self.context, stopping, {"hand_off_root": self._hand_off_root})
@@ -90,6 +91,8 @@ class Orchestrator:
     def _on_root_event(self, stored: Stored) -> None:
         event = codec.event_of(stored.data)
         if event is None:
+            if stored.subject == subjects.claim_of_zone(ROOT):  # it fences the owner, whoever wrote it
+                self.peers.on_claimed(ROOT, None, stored.position, self.context.now_s())
             return
         if event.id == ROOT:
             if event.type is EventType.CLAIMED:
@@ -101,6 +104,11 @@ class Orchestrator:
 
     def _on_heartbeat(self, heartbeat: Heartbeat, now_s: float) -> None:
         self.peers.on_heartbeat(heartbeat, now_s)
+
+    def _on_connection(self, connected: bool) -> None:
+        if connected:
+            for dispatching, _ in self.dispatching.values():
+                dispatching.send_again("the connection to NATS was lost")
 
     # --- dispatchers ---------------------------------------------------------------------------------------------
 
@@ -132,6 +140,8 @@ class Orchestrator:
 
     async def _contend(self) -> None:
         """Root is claimed by the orchestrators themselves, with the previous claim expected: exactly one wins."""
+        if not self.context.bus.connected:
+            return  # we hear nobody, so it is not they who are silent
         now_s = self.context.now_s()
         self.peers.on_defined(ROOT, now_s)
         claims = self.peers.decide(now_s)
