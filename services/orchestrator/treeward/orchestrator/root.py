@@ -121,17 +121,20 @@ class RootInCharge:
             except BusError as error:
                 self.context.log.warning("cannot read who owns a zone and tries again", zone=zone, reason=str(error))
                 await asyncio.sleep(0.5)
-        event = codec.event_of(last.data) if last is not None else None
         now_s = self.context.now_s()
-        if last is not None and event is not None:
-            self.children.on_claimed(zone, event.owner, last.position, now_s)
-        else:
+        if last is None:
             self.children.on_defined(zone, now_s)
+            return
+        # One that cannot be read has fenced the owner all the same: claim anew, behind its position.
+        event = codec.event_of(last.data)
+        self.children.on_claimed(zone, event.owner if event is not None else None, last.position, now_s)
 
     async def _supervise(self) -> None:
         suspected = 0
         while not self._loop.closed:
             await asyncio.sleep(DECIDE_S)
+            if not self.context.bus.connected:
+                continue  # we hear nobody, so it is not they who are silent; back again, we suspect ourselves first
             for claim in self.children.decide(self.context.now_s()):
                 if claim.branch not in self._claiming:
                     self._claiming.add(claim.branch)

@@ -200,6 +200,8 @@ class ZoneInCharge:
         suspected = 0
         while not self._loop.closed:
             await asyncio.sleep(DECIDE_S)
+            if not self.context.bus.connected:
+                continue  # we hear nobody, so it is not they who are silent; back again, we suspect ourselves first
             now_s = self.context.now_s()
             claims = self.children.decide(now_s)
             if self.children.suspected_itself > suspected:
