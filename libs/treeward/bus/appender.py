@@ -54,6 +54,7 @@ _PASSING: Final = frozenset({
     10008,  # JetStream temporarily unavailable
     10010,  # cluster not available
     10118,  # stream is offline
+    10158,  # the same message is being replicated: its first sending is on its way
     10164,  # another message under this guard is being replicated
     10167,  # too many requests
     10176,  # the batch is incomplete: other owners have as many open as the stream allows (50), or its leader changed
