@@ -49,7 +49,8 @@ class Load:
 
         self.client.request(
             {"verb": "call", "zone": "zone-a", "kind": "vm", "id": id_, "life": 7, "owner": "agent-1",
-             "ticket": self.ticket, "operation": "destroy" if exists else "create", "spec": None if exists else {"cpus": 1}, "host": "host-1"},
+             "ticket": self.ticket, "operation": "destroy" if exists else "create",
+             "spec": None if exists else {"cpus": 1}, "host": "host-1"},
             done,
         )  # fmt: skip
 

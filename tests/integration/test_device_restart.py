@@ -97,3 +97,23 @@ async def test_two_processes_do_not_share_an_address(tmp_path: Path) -> None:
         _, said = await asyncio.wait_for(process.communicate(), 30)
         assert process.returncode == 2
         assert b"cannot listen on tcp://" in said
+
+
+async def test_an_accepted_life_fences_after_kill_9_as_before(tmp_path: Path) -> None:
+    device = await Simulator(tmp_path).start()
+    await device.ask("synchronize", "vm.web-1", life=7, owner="agent-2")
+    await device.end(signal.SIGKILL)
+    async with simulator(tmp_path) as again:
+        zombie = await again.ask("synchronize", "vm.web-1", life=6)
+        assert (zombie.status, zombie.high, zombie.owner) == ("fenced", 7, "agent-2")
+
+
+async def test_a_call_that_took_time_is_remembered_after_kill_9(tmp_path: Path) -> None:
+    device = await Simulator(tmp_path).start()
+    await device.host()
+    await device.fault("latency", seconds=0.01)
+    created = await device.vm("web-1")
+    await device.end(signal.SIGKILL)
+    async with simulator(tmp_path) as again:
+        assert (await again.call("vm.web-1", "create", host="host-1", ticket=created.last)).status == "applied"
+        assert again.outcomes("vm.web-1") == [(created.last, "applied", 1), (created.last, "remembered", 0)]
