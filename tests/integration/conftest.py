@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.support.nats_server import nats_cluster, nats_server
+from tests.support.nats_server import make_server, nats_cluster, nats_server
 from tests.support.proxy import Proxy, proxied
 
 from treeward.bus.nats_bus import NatsBus
@@ -11,7 +11,7 @@ from treeward.bus.provision import provision
 from treeward.runtime.embedded_nats import EmbeddedNats
 from treeward.schemas.streams import Retention
 
-__all__ = ["nats_cluster", "nats_server"]
+__all__ = ["make_server", "nats_cluster", "nats_server"]
 
 
 @pytest.fixture

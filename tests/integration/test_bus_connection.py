@@ -4,8 +4,7 @@ import asyncio
 import inspect
 import subprocess
 import sys
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 import pytest
 from nats.aio.client import Client
@@ -95,10 +94,10 @@ async def test_a_subscription_made_just_after_the_others_were_replayed_is_not_fo
 
 
 async def test_a_half_open_link_with_unsent_writes_is_left_for_another_server(
-    nats_server: EmbeddedNats, tmp_path: Path
+    nats_server: EmbeddedNats, make_server: Callable[..., EmbeddedNats]
 ) -> None:
     """The server is frozen and its receive window full: closing the link would wait for writes that never drain."""
-    other = EmbeddedNats(tmp_path / "other")
+    other = make_server("other")
     other.start()
     bus = await NatsBus.connect([nats_server.url, other.url], timeout_s=5)
     url = bus.connection._client.connected_url
@@ -117,7 +116,6 @@ async def test_a_half_open_link_with_unsent_writes_is_left_for_another_server(
     await until(lambda: heard)
     assert heard == [b"on the new link"], "what one link could not send is not sent on the next"
     await bus.close()
-    other.kill()
 
 
 async def test_a_link_that_answers_nothing_at_all_is_left_and_tried_again(far_bus: NatsBus, proxy: Proxy) -> None:

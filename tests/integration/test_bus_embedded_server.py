@@ -3,12 +3,14 @@
 import os
 import socket
 import urllib.request
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from treeward.bus.nats_bus import NatsBus
 from treeward.runtime.embedded_nats import EmbeddedNats, NatsServerError, free_port
+
+Make = Callable[..., EmbeddedNats]
 
 
 def is_alive(process_id: int) -> bool:
@@ -19,8 +21,8 @@ def is_alive(process_id: int) -> bool:
     return True
 
 
-def test_a_started_server_accepts_clients_and_a_stopped_one_is_gone(tmp_path: Path) -> None:
-    server = EmbeddedNats(tmp_path / "nats", monitoring_port=free_port())
+def test_a_started_server_accepts_clients_and_a_stopped_one_is_gone(make_server: Make) -> None:
+    server = make_server("nats", monitoring_port=free_port())
     assert server.process_id is None
     server.start()
     process_id = server.process_id
@@ -37,8 +39,8 @@ def test_a_started_server_accepts_clients_and_a_stopped_one_is_gone(tmp_path: Pa
 
 
 @pytest.mark.parametrize("how", ["stop", "kill", "pause"])
-async def test_what_was_acknowledged_is_there_after_a_restart(tmp_path: Path, how: str) -> None:
-    server = EmbeddedNats(tmp_path / "nats", sync_interval="always")
+async def test_what_was_acknowledged_is_there_after_a_restart(make_server: Make, how: str) -> None:
+    server = make_server("nats", sync_interval="always")
     server.start()
     bus = await NatsBus.connect(server.url, timeout_s=5)
     await bus.streams.api("STREAM.CREATE.S", {"name": "S", "subjects": ["tw.work.s.*.*"]})
@@ -50,24 +52,21 @@ async def test_what_was_acknowledged_is_there_after_a_restart(tmp_path: Path, ho
     assert kept is not None
     assert kept.data == b"kept"
     await bus.close()
-    server.stop()
 
 
-def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
-    first = EmbeddedNats(tmp_path / "first")
+def test_a_server_that_cannot_start_says_why(make_server: Make) -> None:
+    first = make_server("first")
     first.start()
-    second = EmbeddedNats(tmp_path / "second", extra="no_such_setting: 1")
+    second = make_server("second", extra="no_such_setting: 1")
     with pytest.raises(NatsServerError, match="no_such_setting"):
         second.start()
     assert second.process_id is None
-    first.stop()
 
 
-def test_a_second_server_on_the_same_port_is_not_taken_for_the_first(tmp_path: Path) -> None:
-    first = EmbeddedNats(tmp_path / "first")
+def test_a_second_server_on_the_same_port_is_not_taken_for_the_first(make_server: Make) -> None:
+    first = make_server("first")
     first.start()
-    second = EmbeddedNats(tmp_path / "second", port=first.port)
+    second = make_server("second", port=first.port)
     with pytest.raises(NatsServerError, match="address already in use"):
         second.start()
     assert first.process_id is not None
-    first.stop()

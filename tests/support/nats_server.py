@@ -1,7 +1,8 @@
 """Fixtures of real nats-servers: one alone, and three as a cluster. Each has its own port, files and process."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,20 @@ def nats_server(tmp_path: Path) -> Iterator[EmbeddedNats]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[..., EmbeddedNats]]:
+    """Makes further servers, by name; all are stopped after the test, also after one that failed."""
+    made: list[EmbeddedNats] = []
+
+    def make(name: str, **settings: Any) -> EmbeddedNats:
+        made.append(EmbeddedNats(tmp_path / name, **settings))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.kill()
 
 
 @pytest.fixture
