@@ -11,9 +11,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from treeward.runtime.book_rows import Books, DeviceCall, DeviceResource, Logged, Submitted
 from treeward.schemas.address import SUPERVISED_KINDS
-from treeward.schemas.events import Event, EventType, Verdict
+from treeward.schemas.events import EventType, Verdict
 from treeward.schemas.specs import STEERING
+
+__all__ = [
+    "Books", "DeviceCall", "DeviceResource", "Logged", "Submitted",
+    "Judgement", "Rule", "Takeover", "Violation", "judge",
+]  # fmt: skip
 
 RAN = frozenset({"applied", "refused", "failed", "broken_off", "in_progress"})
 """Outcomes of calls that the device began; it answered the others from memory or turned them away."""
@@ -21,64 +27,6 @@ STALE = frozenset({"fenced", "older"})
 """Outcomes of requests that the device refused since their sender had been replaced."""
 NOT_FOR_THE_DEVICE = frozenset({*STEERING, "migrate"})
 """Operations that are completed without a call under their own ticket."""
-
-
-class Submitted(NamedTuple):
-    """A unit as WORK accepted it."""
-
-    zone: str
-    key: str
-    ticket: int
-    at_s: float
-
-
-class Logged(NamedTuple):
-    """An event as the log has it."""
-
-    position: int
-    at_s: float
-    event: Event
-
-
-class DeviceCall(NamedTuple):
-    """A row of the device's journal (table `calls`, docs/device-simulator.md)."""
-
-    id: int
-    zone: str
-    kind: str
-    resource: str
-    operation: str
-    ticket: int | None
-    life: int | None
-    owner: str | None
-    started_at: float
-    ended_at: float | None
-    effect: int
-    outcome: str
-    effect_number: int | None
-
-    @property
-    def address(self) -> tuple[str, str]:
-        """Zone and key."""
-        return self.zone, f"{self.kind}.{self.resource}"
-
-
-class DeviceResource(NamedTuple):
-    """Something that exists on the device."""
-
-    zone: str
-    key: str
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """Everything that was written down of a run, complete, in any order."""
-
-    submitted: Sequence[Submitted]
-    log: Sequence[Logged]
-    calls: Sequence[DeviceCall]
-    resources: Sequence[DeviceResource]
 
 
 class Rule(StrEnum):
