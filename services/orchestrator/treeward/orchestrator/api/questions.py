@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from heapq import nsmallest
+from itertools import chain
 
 from treeward.bus.interface import NoSuchZoneError
 from treeward.orchestrator.api import history
@@ -186,17 +188,23 @@ def page_of(zone: str, snapshot: Snapshot, request: StateRequest, waiting: Held 
 
     What only waits has no event yet, so it comes from the dispatcher, whose own page may end earlier.
     """
-    places = {key: entry.pod for key, entry in snapshot.entries.items()}
-    places |= {queue.key: queue.pod for queue in waiting.queues} if waiting is not None else {}
+    known = snapshot.entries
+    queues = waiting.queues if waiting is not None else []
     end = waiting.next if waiting is not None else None
-    keys = sorted(
+    places = chain(
+        ((key, entry.pod) for key, entry in known.items()),
+        ((queue.key, queue.pod) for queue in queues if queue.key not in known),
+    )
+    # A zone's own claims stand in its log, and it is a resource of root all the same.
+    found = (
         key
-        for key, pod in places.items()
+        for key, pod in places
         if key > request.beyond
         and (end is None or key <= end)
         and request.kind in (None, key.partition(".")[0])
         and request.pod in (None, pod)
-        and address.problem_of(zone, key) is None
+        and (key != f"zone.{ROOT}" if zone == ROOT else not key.startswith("zone."))
     )
+    keys = nsmallest(request.limit + 1, found)
     page = keys[: request.limit]
     return page, page[-1] if len(keys) > len(page) else end

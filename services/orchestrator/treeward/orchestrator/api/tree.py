@@ -21,7 +21,7 @@ def branches_of(snapshot: Snapshot, owners: Mapping[str, Branch], pod: str | Non
     }
     branches = {name: _pod_branch(name, entry, owners.get(name)) for name, entry in sorted(pods.items())}
     hosts: dict[str, HostBranch] = {}
-    used: dict[str, Demand] = {}
+    used: dict[str, list[int]] = {}
     for key, entry in sorted(snapshot.entries.items()):
         if entry.kind == "host" and entry.pod in branches:
             name = key.partition(".")[2]
@@ -38,9 +38,9 @@ def branches_of(snapshot: Snapshot, owners: Mapping[str, Branch], pod: str | Non
             host = hosts.get(entry.host or "")
             _count(host.counts if host is not None else branches[entry.pod].counts, entry, _epoch(owners, entry.pod))
             if host is not None:
-                used[host.id] = used.get(host.id, Demand()).plus(entry.demand)
-    for name, demand in used.items():
-        hosts[name].used = capacity_of(demand)
+                _add(used.setdefault(host.id, [0, 0, 0, 0]), entry.demand)
+    for name, sums in used.items():
+        hosts[name].used = capacity_of(Demand(*sums))
     return list(branches.values()), unplaced
 
 
@@ -92,6 +92,12 @@ def _host_branch(name: str, entry: Entry, epoch: int) -> HostBranch:
         labels=definition.get("labels") or {},
         capacity=capacity_of(demand_of("host", definition)),
     )
+
+
+def _add(sums: list[int], demand: Demand) -> None:
+    """In place, since this is done for every resource of a zone."""
+    for index, amount in enumerate(demand):
+        sums[index] += amount
 
 
 def _epoch(owners: Mapping[str, Branch], pod: str | None) -> int:
