@@ -47,6 +47,7 @@ BODY_BYTES_MAX = 64 * 1024
 TICKETS_IN_AFTER_MAX = 256
 SPEC_LEVELS_MAX = 32
 TICKET_MAX = 2**63 - 1
+INTEGER_MIN, INTEGER_MAX = -(2**63), 2**64 - 1
 
 Ticket = Annotated[int, Field(ge=1, le=TICKET_MAX)]
 SteeringOperation = Literal["cancel", "retry", "pause", "resume", "release", "drain", "configure"]
@@ -89,6 +90,10 @@ class Unit(BaseModel):
     labels: Labels = Field(default_factory=dict)
 
 
+_read = Unit.__pydantic_validator__.validate_json
+"""What `model_validate_json` calls; the way around it is a tenth of reading a unit."""
+
+
 class InvalidUnitError(ValueError):
     """A submitted body is no unit of work; the message names the field and what would be right. Answer: `rejected`."""
 
@@ -105,7 +110,7 @@ def parse_unit(body: bytes, *, zone: str, key: str, ticket: int | None = None, n
     if len(body) > BODY_BYTES_MAX:
         raise InvalidUnitError(f"body: {len(body)} bytes, at most {BODY_BYTES_MAX} are accepted")
     try:
-        unit = Unit.model_validate_json(body)
+        unit: Unit = _read(body)
     except ValidationError as error:
         raise InvalidUnitError(_explain_body(body, error)) from None
     _check_operation(unit, key.partition(".")[0])
@@ -141,7 +146,7 @@ def _check_operation(unit: Unit, kind: str) -> None:
             raise InvalidUnitError(f"spec: {unit.operation} of a {kind} needs {needed}")
         return
     try:
-        model.model_validate(unit.spec)
+        model.__pydantic_validator__.validate_python(unit.spec)
     except ValidationError as error:
         raise InvalidUnitError(explain_field(model, "spec", error)) from None
 
@@ -160,18 +165,16 @@ def _check_text(body: bytes, unit: Unit) -> None:
 def _count_fields(value: dict[str, Any] | list[Any], level: int) -> int:
     if level > SPEC_LEVELS_MAX:
         raise InvalidUnitError(f"spec: is nested too deeply; at most {SPEC_LEVELS_MAX} levels are accepted")
-    count = 0
-    members: Any = value
-    if isinstance(value, dict):
-        count, members = len(value), value.values()
+    count, members = (len(value), value.values()) if isinstance(value, dict) else (0, value)
     for member in members:
-        if isinstance(member, (dict, list)):
+        kind = type(member)  # what the JSON parser made: exactly these types
+        if kind is int:
+            if not INTEGER_MIN <= member <= INTEGER_MAX:
+                raise InvalidUnitError(f"spec: {short(member)} does not fit 64 bits; send it as text")
+        elif kind is dict or kind is list:
             count += _count_fields(member, level + 1)
-        elif isinstance(member, float):
-            if not math.isfinite(member):
-                raise InvalidUnitError(f"spec: {member} is no number that JSON has; leave it out or give a finite one")
-        elif isinstance(member, int) and not -(2**63) <= member < 2**64:
-            raise InvalidUnitError(f"spec: {short(member)} does not fit 64 bits; send it as text")
+        elif kind is float and not math.isfinite(member):
+            raise InvalidUnitError(f"spec: {member} is no number that JSON has; leave it out or give a finite one")
     return count
 
 
