@@ -1,8 +1,8 @@
 """What goes wrong and when: drawn from a seed, so that the same seed is the same plan.
 
 A plan is a row of cycles. Each begins with one kill in the quiet, so that its recovery can be measured, and goes on
-with a storm of faults that overlap. A target is a number: which of the programs of a role it means is decided when it comes
-to that, since the plan cannot know who lives then; who owns root is asked by name in the same way.
+with a storm of faults that overlap. A target is a number: which of the programs of a role it means is decided when it
+comes to that, since the plan cannot know who lives then; who owns root is asked by name in the same way.
 """
 
 from collections.abc import Iterator

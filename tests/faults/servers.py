@@ -67,9 +67,11 @@ class NatsServers:
     def greets(self, name: str) -> bool:
         """Whether it takes clients and has JetStream; asks over the loopback interface, which takes no time."""
         try:
-            with socket.create_connection(("127.0.0.1", self.ports[name]), timeout=0.2) as link:
-                with link.makefile("rb") as lines:
-                    greeting = lines.readline()
+            with (
+                socket.create_connection(("127.0.0.1", self.ports[name]), timeout=0.2) as link,
+                link.makefile("rb") as lines,
+            ):
+                greeting = lines.readline()
         except OSError:
             return False
         return greeting.startswith(b"INFO ") and bool(json.loads(greeting[5:]).get("jetstream"))

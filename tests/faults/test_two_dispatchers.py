@@ -1,0 +1,48 @@
+"""Two dispatchers for one zone for ever, one of them far behind: duplicates, which processes drop."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from tests.faults import second_dispatcher
+from tests.faults.load import Load
+from tests.faults.scene import scene, until
+from tests.faults.site import Size
+
+from treeward.runtime.data_centre.child import Child
+
+SIZE = Size(servers=1, orchestrators=1, zone_supervisors=1, agents=2, zones=1, pods=2, hosts=1)
+BEHIND_UNITS = int(os.environ.get("FAULTS_BEHIND_UNITS", "600"))
+"""How many units it sleeps through, twice; 6,000 are a minute at this load."""
+
+
+@pytest.mark.timeout(600)
+async def test_a_second_dispatcher_that_is_far_behind_changes_nothing(tmp_path: Path) -> None:
+    async with scene(tmp_path, SIZE) as centre:
+        environment = {**os.environ, "TREEWARD_NATS_URL": centre.site.servers.urls[0], "TREEWARD_ZONE": "zone-a"}
+        command = (sys.executable, "-P", second_dispatcher.__file__)
+        second = Child("second-dispatcher", command, environment, centre.site.folder.logs / "second-dispatcher.log")
+        second.start()
+        load = Load(centre.site.servers.urls, ["zone-a"], 100.0, 5, clients=2)
+        load.receipts = centre.receipts
+        loading = asyncio.create_task(load.run())
+        try:
+            for _ in range(2):
+                await until(lambda: "dispatches" in second.log_end(1000), "the second dispatches")
+                second.pause()
+                asleep_at = len(load.receipts)
+                while len(load.receipts) < asleep_at + BEHIND_UNITS:  # bounded by the test's own time
+                    await asyncio.sleep(0.05)
+                second.resume()
+                awake_at = len(load.receipts)
+                await until(lambda: len(load.receipts) >= awake_at + 100, "units while both dispatch")  # noqa: B023
+            load.stopping.set()
+            await loading
+            await centre.all_answered()
+            assert second.process_id is not None, second.log_end()
+            assert await centre.violations() == []
+        finally:
+            loading.cancel()
+            second.kill()
