@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test check lock schemas clean
+.PHONY: help install demo test faults check lock schemas clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,11 @@ demo: $(STAMP) ## a data centre on this machine: create, destroy, kill -9, and t
 
 test: $(STAMP) ## all tests
 	$(BIN)/pytest
+
+FAULTS ?= 1000
+SEED ?= 1
+faults: $(STAMP) ## a data centre under load, broken on purpose FAULTS=1000 times (SEED=1), and judged by its books
+	$(BIN)/python -m tests.faults --faults $(FAULTS) --seed $(SEED)
 
 check: $(STAMP) ## lint, types and import contracts
 	$(BIN)/ruff check .
