@@ -115,6 +115,16 @@ class User:
         """Ask the simulator's control interface."""
         return await self._control.control(verb=verb, **fields)
 
+    async def in_progress(self, key: str, ticket: int, timeout_s: float = 20.0) -> None:
+        """Return when the device has this ticket of a resource in hand."""
+        kind, _, id_ = key.partition(".")
+        async with asyncio.timeout(timeout_s):
+            while True:
+                shown = (await self.control("show", zone=self.zone, kind=kind, id=id_)).shown
+                if shown is not None and shown["in_progress"] == ticket:
+                    return
+                await asyncio.sleep(0.01)
+
     def calls(self, key: str) -> list[tuple[Any, ...]]:
         """`(ticket, operation, outcome, effect)` of each call that reached the device for a resource, in order."""
         kind, _, id_ = key.partition(".")
