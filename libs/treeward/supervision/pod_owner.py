@@ -12,11 +12,11 @@ from heapq import heappop, heappush
 from treeward.schemas.device import Answer, Status
 from treeward.schemas.events import DeviceOutcome, Event, EventType, Outcome, Verdict
 from treeward.schemas.mailbox import Message
-from treeward.schemas.units import STEERING
 from treeward.supervision import events
 from treeward.supervision.effects import Abandon, Append, Call, Effect, Fetch, GiveUp, Synchronize, Work
 from treeward.supervision.knowledge import began_at, pod_of
 from treeward.supervision.limits import Limits
+from treeward.supervision.process_step import Act, BreakDown, Conclude, HandOff, decide_step
 from treeward.supervision.restart import Escalate, decide_restart, jitter_of
 from treeward.supervision.row import Phase, Row, early_of
 
@@ -172,25 +172,8 @@ class PodOwner:
     def describe(self, key: str, now_s: float) -> dict[str, object]:
         """What is in hand and why it waits, for `explain`; phase `absent`: the resource is not in use here."""
         row = self.rows.get(key)
-        if row is None:
-            return {"epoch": self.epoch, "phase": "absent", "stopping": self.stopping}
-        return {
-            "epoch": self.epoch,
-            "life": row.life,
-            "phase": row.phase.value,
-            "ticket": row.hand.ticket if row.hand is not None else None,
-            "operation": row.hand.operation if row.hand is not None else None,
-            "attempts": row.attempts,
-            "reason": row.reason,
-            "taken_s": now_s - row.taken_s if row.hand is not None else None,
-            "called_s": now_s - row.called_s if row.phase is Phase.CALLED else None,
-            "retry_in_s": max(0.0, row.not_before_s - now_s),
-            "waiting": [message.ticket for message in row.queue],
-            "crashes": len(row.crashed_at_s),
-            "retries": row.retries,
-            "verdict": row.verdict,
-            "stopping": self.stopping,
-        }
+        said: dict[str, object] = row.describe(now_s) if row is not None else {"phase": "absent"}
+        return {"epoch": self.epoch, "stopping": self.stopping} | said
 
     # --- one unit ------------------------------------------------------------------------------------------------
 
@@ -211,60 +194,24 @@ class PodOwner:
             self._decide(row, now_s)
 
     def _decide(self, row: Row, now_s: float) -> None:
-        """The device has accepted this life, and the unit in hand was not called in it."""
         unit = row.hand
         assert unit is not None, "something is in hand"
-        if row.device_last == unit.ticket:
-            self._answer(row, Outcome.COMPLETED if row.device_applied else Outcome.FAILED, row.device_reason, now_s)
-        elif row.device_last > unit.ticket:
-            self._crash(
-                row,
-                Verdict.MAYBE_STARTED,
-                f"the device has answered ticket {row.device_last} already, which is later",
-                now_s,
-            )
-        elif unit.mark is not None:
-            self._answer(row, unit.mark.outcome, unit.mark.reason, now_s)
-        elif unit.deadline_s is not None and unit.deadline_s <= now_s:
-            self._answer(row, Outcome.EXPIRED, "its deadline passed before it was started", now_s)
-        elif unit.operation in STEERING:
-            row.paused = {"pause": True, "resume": False}.get(unit.operation, row.paused)
-            row.draining = {"drain": True, "resume": False}.get(unit.operation, row.draining)
-            self._answer(row, Outcome.COMPLETED, unit.reason, now_s)
-        elif unit.operation == "migrate" and row.exists:
-            self._migrate(row, now_s)
-        elif self.may_move and unit.reallocate and unit.attempts > 0 and row.moved != unit.ticket:
-            self._hand_off(row, now_s, f"crashed {unit.attempts} times here; its policy is to go elsewhere")
-        else:
-            row.phase = Phase.CALLED
-            row.called_s = now_s
-            row.token = self._token()
-            heappush(self._calls, (now_s + self.limits.call_timeout_s, row.token, row.key))
-            self.effects.append(Call(row.key, row.token, row.life, row.host, unit))
-
-    def _migrate(self, row: Row, now_s: float) -> None:
-        """A change of host is a move: handed off once, and answered where it then is."""
-        unit = row.hand
-        assert unit is not None, "something is in hand"
-        wanted = (unit.spec or {}).get("host")
-        if row.moved == unit.ticket:
-            if wanted in (None, row.host):
-                self._answer(row, Outcome.COMPLETED, None, now_s)
-            else:
-                self._answer(
-                    row,
-                    Outcome.FAILED,
-                    row.moved_reason or f"host {wanted} could not take it; it is on {row.host}",
-                    now_s,
-                )
-        elif wanted == row.host:
-            self._answer(row, Outcome.COMPLETED, f"it is on {row.host} already", now_s)
-        elif not self.may_move:
-            self._answer(
-                row, Outcome.FAILED, f"pod {self.pod} has a device of its own: nothing moves off it yet", now_s
-            )
-        else:
-            self._hand_off(row, now_s, "asked to migrate")
+        match decide_step(row, unit, pod=self.pod, may_move=self.may_move, now_s=now_s):
+            case Conclude(outcome, reason):
+                if unit.mark is None and outcome is Outcome.COMPLETED:
+                    row.paused = {"pause": True, "resume": False}.get(unit.operation, row.paused)
+                    row.draining = {"drain": True, "resume": False}.get(unit.operation, row.draining)
+                self._answer(row, outcome, reason, now_s)
+            case HandOff(reason):
+                self._hand_off(row, now_s, reason)
+            case BreakDown(verdict, reason):
+                self._crash(row, verdict, reason, now_s)
+            case Act():
+                row.phase = Phase.CALLED
+                row.called_s = now_s
+                row.token = self._token()
+                heappush(self._calls, (now_s + self.limits.call_timeout_s, row.token, row.key))
+                self.effects.append(Call(row.key, row.token, row.life, row.host, unit))
 
     def _on_synchronized(self, row: Row, answer: Answer, now_s: float) -> None:
         if answer.status is not Status.OK:
@@ -391,7 +338,6 @@ class PodOwner:
         row.attempts = 0
         row.phase = Phase.READY
         row.early = []
-        row.crashed_at_s = ()
         row.drop_answered()
         self._advance(row, now_s)
 
@@ -408,13 +354,16 @@ class PodOwner:
         )
         row.crashed_at_s = (*row.crashed_at_s, now_s)
         early, row.early = row.early, []
+        unit = row.hand
         row.become_living(position)
         for message in early_of(early, position):
             if row.may_keep(message):
                 row.put(message, self.limits.window)
         if isinstance(decision, Escalate):
             row.reason = f"crashed {decision.restarts + 1} times within {self.limits.restart_period_s:g} s"
-            self._commit(row, (self._event(row, EventType.QUARANTINED, now_s, reason=row.reason),), "quarantined")
+            event = self._event(row, EventType.QUARANTINED, now_s, reason=row.reason)
+            event.ticket, event.operation = (unit.ticket, unit.operation) if unit is not None else (None, None)
+            self._commit(row, (event,), "quarantined")
         else:
             row.not_before_s = now_s + decision.delay_s
             self._advance(row, now_s)

@@ -168,6 +168,25 @@ class Row:
         self.retries = 0
         self.queue = []
 
+    def describe(self, now_s: float) -> dict[str, object]:
+        """What is in hand and why it waits, for people who ask."""
+        hand = self.hand
+        return {
+            "life": self.life,
+            "phase": self.phase.value,
+            "ticket": hand.ticket if hand is not None else None,
+            "operation": hand.operation if hand is not None else None,
+            "attempts": self.attempts,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "taken_s": now_s - self.taken_s if hand is not None else None,
+            "called_s": now_s - self.called_s if self.phase is Phase.CALLED else None,
+            "retry_in_s": max(0.0, self.not_before_s - now_s),
+            "retries": self.retries,
+            "crashes": len(self.crashed_at_s),
+            "waiting": [message.ticket for message in self.queue],
+        }
+
 
 def _ticket(message: Message) -> int:
     return message.ticket

@@ -46,3 +46,15 @@ class Unplaced:
         self.paused = False
         self.draining = False
         self.released = 0
+
+    def describe(self, now_s: float) -> dict[str, object]:
+        """What is in hand and why it waits, for people who ask."""
+        hand = self.hand
+        return {
+            "phase": "fetching" if self.fetching else "committing" if self.committing else "unplaced",
+            "ticket": hand.ticket if hand is not None else None,
+            "operation": hand.operation if hand is not None else None,
+            "reason": self.reason,
+            "taken_s": now_s - self.taken_s if hand is not None else None,
+            "waiting": [message.ticket for message in self.queue],
+        }

@@ -9,7 +9,7 @@ from typing import Any
 from treeward.schemas.address import SUPERVISED_KINDS
 from treeward.schemas.events import Event, EventType, Outcome
 from treeward.schemas.mailbox import Message
-from treeward.schemas.units import STEERING, complete_spec
+from treeward.schemas.units import complete_spec
 from treeward.supervision import events
 from treeward.supervision.draining import Draining
 from treeward.supervision.effects import Append, Effect, Fetch, GiveUp, Work
@@ -19,7 +19,9 @@ from treeward.supervision.knowledge import pod_of
 from treeward.supervision.limits import Limits
 from treeward.supervision.placement import Placed, decide_placement, demand_of, fits_nowhere
 from treeward.supervision.pod_book import PodBook
+from treeward.supervision.process_step import Conclude
 from treeward.supervision.unplaced import Unplaced
+from treeward.supervision.unplaced_step import Place, Supervise, decide_unplaced
 from treeward.supervision.who_is_where import WhoIsWhere
 
 SWEEP_EVERY_S = 1.0
@@ -230,21 +232,10 @@ class ZoneOwner:
     def describe(self, key: str, now_s: float) -> dict[str, object]:
         """What is in hand and why it waits, for `explain`; phase `absent`: the address is not in use here."""
         row = self.rows.get(key)
-        if row is None:
-            return {"epoch": self.epoch, "phase": "absent", "stopping": self.stopping}
-        return {
-            "epoch": self.epoch,
-            "life": self.epoch,
-            "phase": "fetching" if row.fetching else "committing" if row.committing else "unplaced",
-            "ticket": row.hand.ticket if row.hand is not None else None,
-            "operation": row.hand.operation if row.hand is not None else None,
-            "reason": row.reason,
-            "taken_s": now_s - row.taken_s if row.hand is not None else None,
-            "waiting": [message.ticket for message in row.queue],
-            "homeless": row.hand is not None and row.hand.ticket in self._homeless,
-            "fold_complete": self.fold_complete,
-            "stopping": self.stopping,
-        }
+        said: dict[str, object] = row.describe(now_s) if row is not None else {"phase": "absent"}
+        homeless = row is not None and row.hand is not None and row.hand.ticket in self._homeless
+        told: dict[str, object] = {"epoch": self.epoch, "life": self.epoch, "stopping": self.stopping}
+        return told | {"homeless": homeless, "fold_complete": self.fold_complete} | said
 
     # --- inside --------------------------------------------------------------------------------------------------
 
@@ -272,34 +263,18 @@ class ZoneOwner:
         self._decide(row, row.hand, now_s)
 
     def _decide(self, row: Unplaced, unit: Message, now_s: float) -> None:
-        came = row.came
-        kind = row.key.partition(".")[0]
-        exists = came is not None and came.existed
-        if came is not None and came.last is not None and came.last.ticket == unit.ticket:
-            self._answer(row, Outcome.COMPLETED if came.last.applied else Outcome.FAILED, came.last.reason, now_s)
-        elif came is not None and came.last_unknown and came.ticket == unit.ticket:
-            self._answer(row, Outcome.FAILED, "maybe started: its device was isolated with the unit in doubt", now_s)
-        elif unit.mark is not None:
-            self._answer(row, unit.mark.outcome, unit.mark.reason, now_s)
-        elif unit.deadline_s is not None and unit.deadline_s <= now_s:
-            self._answer(row, Outcome.EXPIRED, "its deadline passed before it was started", now_s)
-        elif unit.operation in STEERING:
-            row.paused = {"pause": True, "resume": False}.get(unit.operation, row.paused)
-            row.draining = {"drain": True, "resume": False}.get(unit.operation, row.draining)
-            self._answer(row, Outcome.COMPLETED, unit.reason, now_s)
-        elif kind in SUPERVISED_KINDS:
-            self._supervise(row, unit, now_s)
-        elif kind == "host":
-            self._place_host(row, unit, now_s)
-        elif exists or came is not None or unit.operation == "create":
-            self._place(row, unit, now_s)
-        else:
-            self._answer(
-                row,
-                Outcome.REJECTED,
-                f"{self.zone}.{row.key} does not exist; only create can come first, not {unit.operation}",
-                now_s,
-            )
+        match decide_unplaced(row, unit, zone=self.zone, now_s=now_s):
+            case Conclude(outcome, reason):
+                if unit.mark is None and outcome is Outcome.COMPLETED:
+                    row.paused = {"pause": True, "resume": False}.get(unit.operation, row.paused)
+                    row.draining = {"drain": True, "resume": False}.get(unit.operation, row.draining)
+                self._answer(row, outcome, reason, now_s)
+            case Supervise():
+                self._supervise(row, unit, now_s)
+            case Place(definition) if row.key.startswith("host."):
+                self._place_host(row, unit, definition, now_s)
+            case Place(definition):
+                self._place(row, unit, definition, now_s)
 
     def _supervise(self, row: Unplaced, unit: Message, now_s: float) -> None:
         """A definition of a pod is a unit of work to its supervisor."""
@@ -318,37 +293,19 @@ class ZoneOwner:
             row.definition = None
             self._answer(row, Outcome.COMPLETED, None, now_s)
 
-    def _place_host(self, row: Unplaced, unit: Message, now_s: float) -> None:
+    def _place_host(self, row: Unplaced, unit: Message, definition: dict[str, Any], now_s: float) -> None:
         """A host is placed in the pod that its definition names."""
-        name = row.key.partition(".")[2]
-        came = row.came
-        if came is None and unit.operation != "create":
-            self._answer(row, Outcome.REJECTED, f"no host {name} is defined in {self.zone}", now_s)
+        pod = str(definition.get("pod"))
+        if self.pods.is_defined(pod):
+            self._append_placed(row, unit, pod, row.key.partition(".")[2], definition, now_s)
             return
-        definition = (
-            came.definition
-            if came is not None and came.definition is not None
-            else complete_spec("host", "create", unit.spec)
-        )
-        pod = definition.get("pod")
-        if not self.pods.is_defined(str(pod)):
-            self._answer(
-                row,
-                Outcome.REJECTED,
-                f"spec.pod: no pod {pod!r} is defined in {self.zone}; create it first, or name its ticket in `after`",
-                now_s,
-            )
-            return
-        self._append_placed(row, unit, str(pod), name, definition, now_s)
+        sentence = f"spec.pod: no pod {pod!r} is defined in {self.zone}; create it first, or name its ticket in `after`"
+        self._answer(row, Outcome.REJECTED, sentence, now_s)
 
-    def _place(self, row: Unplaced, unit: Message, now_s: float) -> None:
-        kind = row.key.partition(".")[0]
+    def _place(self, row: Unplaced, unit: Message, definition: dict[str, Any], now_s: float) -> None:
+        """By free capacity, labels and spread; what fits nowhere waits in its hand."""
         came = row.came
-        definition = (
-            came.definition
-            if came is not None and came.definition is not None
-            else complete_spec(kind, unit.operation, unit.spec)
-        )
+        kind = row.key.partition(".")[0]
         if not self.fold_complete:
             row.reason = "the zone supervisor is still reading who is where"
             self._homeless.put(unit.ticket, row.key, None)

@@ -1,0 +1,50 @@
+"""What a zone's owner does with a unit for an address that is nowhere (PROTOCOL table 2). Pure."""
+
+from typing import Any, NamedTuple
+
+from treeward.schemas.address import SUPERVISED_KINDS
+from treeward.schemas.events import Outcome
+from treeward.schemas.mailbox import Message
+from treeward.schemas.units import STEERING, complete_spec
+from treeward.supervision.process_step import Conclude
+from treeward.supervision.unplaced import Unplaced
+
+
+class Supervise(NamedTuple):
+    """It is about a branch: its supervisor answers for it."""
+
+
+class Place(NamedTuple):
+    """Give it a place for this definition; a host goes to the pod that it names."""
+
+    definition: dict[str, Any]
+
+
+UnplacedStep = Conclude | Supervise | Place
+
+
+def decide_unplaced(row: Unplaced, unit: Message, *, zone: str, now_s: float) -> UnplacedStep:
+    """Choose: what came by a hand-off is first answered with what its old device said, and then placed, whatever it is.
+
+    Of what never was here only a create is placed; anything else names nothing.
+    """
+    came = row.came
+    if came is not None and came.last is not None and came.last.ticket == unit.ticket:
+        return Conclude(Outcome.COMPLETED if came.last.applied else Outcome.FAILED, came.last.reason)
+    if came is not None and came.last_unknown and came.ticket == unit.ticket:
+        return Conclude(Outcome.FAILED, "maybe started: its device was isolated with the unit in doubt")
+    if unit.mark is not None:
+        return Conclude(unit.mark.outcome, unit.mark.reason)
+    if unit.deadline_s is not None and unit.deadline_s <= now_s:
+        return Conclude(Outcome.EXPIRED, "its deadline passed before it was started")
+    if unit.operation in STEERING:
+        return Conclude(Outcome.COMPLETED, unit.reason)
+    kind = row.key.partition(".")[0]
+    if kind in SUPERVISED_KINDS:
+        return Supervise()
+    if came is not None and came.definition is not None:
+        return Place(came.definition)
+    if came is not None or unit.operation == "create":
+        return Place(complete_spec(kind, unit.operation, unit.spec))
+    sentence = f"{zone}.{row.key} does not exist; only create can come first, not {unit.operation}"
+    return Conclude(Outcome.REJECTED, sentence)
