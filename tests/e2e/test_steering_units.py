@@ -209,3 +209,38 @@ async def test_a_create_that_waits_for_room_expires_or_is_cancelled_while_it_wai
     assert (await user.outcome(expiring)).type == "expired"
     assert (await user.outcome(cancelled)).type == "cancelled"
     assert user.exists("vm.giant-1") is None
+
+
+async def test_a_pause_of_a_pod_holds_for_what_is_in_it(user: User) -> None:
+    created = await user.done("vm.in-pod", "create")
+    pod = created.pod
+    await user.done(f"pod.{pod}", "pause", reason="switch is replaced")
+    held = await user.submit("vm.in-pod", "stop")
+    assert (await user.done("vm.elsewhere", "create")).pod != pod
+    assert held not in user.outcomes
+    await user.done(f"pod.{pod}", "resume")
+    assert (await user.outcome(held)).type == "completed"
+    for name in ("vm.in-pod", "vm.elsewhere"):
+        await user.done(name, "destroy")
+
+
+async def test_a_pod_is_drained_by_moving_what_is_in_it(user: User) -> None:
+    names = [f"vm.p-{number}" for number in range(4)]
+    homes = {name: (await user.done(name, "create")).pod for name in names}
+    pod = homes[names[0]]
+    await user.done(f"pod.{pod}", "drain", reason="power is cut")
+    await until(lambda: all((user.exists(name) or "x")[:2] not in (pod, "x") for name in names), f"nothing in {pod}")
+    newcomer = await user.done("vm.p-new", "create")
+    assert newcomer.pod != pod
+    await user.done(f"pod.{pod}", "resume")
+    for name in [*names, "vm.p-new"]:
+        await user.done(name, "destroy")
+    assert not any(user.seen(name, "crashed") for name in names)
+
+
+async def test_retry_begins_again_at_once(user: User) -> None:
+    _, first = await _busy(user, "vm.again")
+    retry = await user.submit("vm.again", "retry", ticket=first)
+    assert [(await user.outcome(ticket)).type for ticket in (first, retry)] == ["completed"] * 2
+    assert user.effects("vm.again")[1:] == [(first, "stop")]
+    await user.done("vm.again", "destroy")
