@@ -1,12 +1,12 @@
 """Reading the last event of a resource: from the log, or from the bucket if it has aged out there."""
 
-import asyncio
 from collections.abc import Callable
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
-from treeward.bus.interface import Bus, BusUnavailableError
+from treeward.bus.interface import Bus, BusError
 from treeward.runtime import codec
+from treeward.runtime.tasks import Tasks
 from treeward.schemas import streams, subjects
 from treeward.schemas.events import Event
 
@@ -32,17 +32,15 @@ class LastEvents:
         self._bus = bus
         self._zone = zone
         self._report = report
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def fetch(self, key: str, at_least: int) -> None:
         """Begin to fetch; nothing is reported after `close`."""
-        task = asyncio.get_running_loop().create_task(self._fetch(key, at_least))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.spawn(self._fetch(key, at_least))
 
     async def _fetch(self, key: str, at_least: int) -> None:
         async for attempt in AsyncRetrying(
-            wait=wait_random_exponential(0.1, max=2.0), retry=retry_if_exception_type(BusUnavailableError)
+            wait=wait_random_exponential(0.1, max=2.0), retry=retry_if_exception_type(BusError)
         ):
             with attempt:
                 position, event, _ = await last_event(self._bus, self._zone, key, at_least=at_least)
@@ -50,5 +48,4 @@ class LastEvents:
 
     def close(self) -> None:
         """Report nothing from now on."""
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.close()

@@ -14,6 +14,7 @@ from treeward.runtime.context import Context
 from treeward.runtime.device_client import Device
 from treeward.runtime.last_events import LastEvents
 from treeward.runtime.owner_telemetry import OwnerTelemetry
+from treeward.runtime.tasks import Tasks
 from treeward.schemas import streams, subjects
 from treeward.schemas.device import Answer
 from treeward.schemas.events import Event
@@ -82,7 +83,8 @@ class OwnerLoop:
         self._appender = context.bus.appender(streams.log(zone), Guard(claim_subject, owner.epoch))
         self._fetches = LastEvents(context.bus, zone, self._on_fetched)
         self._reader: Reader | None = None
-        self._ticking: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
+        self._ticking = False
         self._requests: dict[int, int] = {}
         """Token of the fold -> number of the device request."""
         self._uncommitted: dict[str, list[effects.Append]] = {}
@@ -102,7 +104,9 @@ class OwnerLoop:
         if self.closed:
             await self._reader.close()
             return
-        self._ticking = asyncio.create_task(self._tick(), name=f"owner of {self.zone}.{self.partition}")
+        if not self._ticking:
+            self._ticking = True
+            self._tasks.spawn(self._tick(), name=f"owner of {self.zone}.{self.partition}")
 
     async def close(self) -> None:
         """Stop at once: what is in hand stays unanswered, and is sent again to the next owner."""
@@ -113,8 +117,7 @@ class OwnerLoop:
             if self._device is not None:
                 self._device.cancel(number)
         self._requests.clear()
-        if self._ticking is not None:
-            self._ticking.cancel()
+        self._tasks.close()
         if self._reader is not None:
             await self._reader.close()
 
@@ -257,11 +260,9 @@ class OwnerLoop:
                 "the mailbox lost messages; what was in it will be sent again", partition=self.partition
             )
             self._claimed_s = self.context.now_s()
-            self._restarting = asyncio.create_task(self._restart())
+            self._tasks.spawn(self._restart())
 
     async def _restart(self) -> None:
-        if self._ticking is not None:
-            self._ticking.cancel()
         try:
             await self.start()
         except BusError as error:  # it is gone as a whole: whoever keeps the streams makes it again meanwhile

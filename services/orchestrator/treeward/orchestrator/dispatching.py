@@ -12,6 +12,7 @@ from treeward.orchestrator.dispatch_telemetry import DispatchTelemetry
 from treeward.runtime import codec
 from treeward.runtime.context import Context
 from treeward.runtime.last_events import LastEvents
+from treeward.runtime.tasks import Tasks
 from treeward.schemas import streams, subjects
 from treeward.schemas.events import Event
 from treeward.supervision import effects
@@ -43,7 +44,7 @@ class Dispatching:
         self._readers: list[Reader] = []
         self._again = asyncio.Event()
         self._fetches = LastEvents(context.bus, zone, self._on_fetched)
-        self._bodies: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._purged_below = 0
         self._serving: Subscription | None = None
 
@@ -131,23 +132,18 @@ class Dispatching:
         return reader
 
     async def _serve_until_lost(self) -> None:
-        purging = asyncio.create_task(self._purge_for_ever(), name=f"purge of {self.zone}")
-        watching = asyncio.create_task(self._watch_mailbox(), name=f"mailboxes of {self.zone}")
-        try:
-            while not self._again.is_set():
-                await asyncio.sleep(TICK_S)
-                self.fold.tick(self.context.now_s())
-                self._carry_out()
-                self.fold.forget_idle(IDLE_RESOURCES_MAX)
-            self.context.log.warning("a gap in what is read; begins anew", zone=self.zone)
-        finally:
-            purging.cancel()
-            watching.cancel()
+        self._tasks.spawn(self._purge_for_ever(), name=f"purge of {self.zone}")
+        self._tasks.spawn(self._watch_mailbox(), name=f"mailboxes of {self.zone}")
+        while not self._again.is_set():
+            await asyncio.sleep(TICK_S)
+            self.fold.tick(self.context.now_s())
+            self._carry_out()
+            self.fold.forget_idle(IDLE_RESOURCES_MAX)
+        self.context.log.warning("a gap in what is read; begins anew", zone=self.zone)
 
     async def _drop(self) -> None:
         self._fetches.close()
-        for task in self._bodies:
-            task.cancel()
+        self._tasks.close()
         for reader in self._readers:
             await reader.close()
         self._readers.clear()
@@ -201,9 +197,7 @@ class Dispatching:
             case effects.Fetch(key, at_least):
                 self._fetches.fetch(key, at_least)
             case effects.ReadBody(ticket):
-                task = asyncio.get_running_loop().create_task(self._read_body(ticket))
-                self._bodies.add(task)
-                task.add_done_callback(self._bodies.discard)
+                self._tasks.spawn(self._read_body(ticket))
             case _:
                 raise AssertionError(f"a dispatcher does not {effect}")
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 
 from treeward.bus.interface import BusError, BusUnavailableError, Reader, Refused, Start, Stored, Subscription
 from treeward.runtime import codec
@@ -10,6 +10,7 @@ from treeward.runtime.branches import Claimed
 from treeward.runtime.context import Context
 from treeward.runtime.owner_loop import OwnerLoop
 from treeward.runtime.presence import listen
+from treeward.runtime.tasks import Tasks
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT, ZONE_PARTITION
 from treeward.schemas.events import Event, EventType
@@ -34,7 +35,7 @@ class RootInCharge:
         self._gave_up = gave_up
         self._zones: dict[str, Event] = {}
         self._claiming: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._readers: list[Reader] = []
         self._subscriptions: list[Subscription] = []
         self._loop = OwnerLoop(
@@ -69,7 +70,7 @@ class RootInCharge:
         self._subscriptions.append(
             await self.context.bus.serve(subjects.owner_api("explain", ROOT, ZONE_PARTITION), self._explain)
         )
-        self._spawn(self._supervise())
+        self._tasks.spawn(self._supervise())
 
     async def _explain(self, _subject: str, body: bytes) -> bytes:
         return json.dumps(self.owner.describe(body.decode(), self.context.now_s())).encode()
@@ -86,13 +87,13 @@ class RootInCharge:
         if event.definition is None:
             self.children.on_removed(event.id)
         elif before is None or before.definition is None:
-            self._spawn(self._learn_claim(event.id))
+            self._tasks.spawn(self._learn_claim(event.id))
 
     def _on_connection(self, connected: bool) -> None:
         """Servers that come back may have lost what was in memory: the mailboxes, whose content is sent again."""
         if connected and not self._loop.closed:
             for zone in (ROOT, *(zone for zone, event in self._zones.items() if event.definition is not None)):
-                self._spawn(self._keep_streams(zone))
+                self._tasks.spawn(self._keep_streams(zone))
 
     async def _keep_streams(self, zone: str) -> None:
         """Make what is missing of a zone's streams; tried again while the bus is away."""
@@ -138,7 +139,7 @@ class RootInCharge:
             for claim in self.children.decide(self.context.now_s()):
                 if claim.branch not in self._claiming:
                     self._claiming.add(claim.branch)
-                    self._spawn(self._claim(claim))
+                    self._tasks.spawn(self._claim(claim))
             if self.children.suspected_itself > suspected:
                 suspected = self.children.suspected_itself
                 self.context.log.warning("was away, and suspects itself before its children", zone=ROOT)
@@ -182,7 +183,7 @@ class RootInCharge:
 
     def _perform(self, effect: Effect) -> None:
         assert isinstance(effect, effects.Provision), f"root does not {effect}"
-        self._spawn(self._provision(effect.zone))
+        self._tasks.spawn(self._provision(effect.zone))
 
     async def _provision(self, zone: str) -> None:
         problem = None
@@ -192,11 +193,6 @@ class RootInCharge:
             problem = str(error)
         self.owner.on_provisioned(zone, problem, self.context.now_s())
         self._loop.carry_out()
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     @property
     def drained(self) -> bool:
@@ -210,7 +206,6 @@ class RootInCharge:
     async def close(self) -> None:
         """Stop at once."""
         await self._loop.close()
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.close()
         for closing in (*self._readers, *self._subscriptions):
             await closing.close()

@@ -14,6 +14,7 @@ from treeward.runtime.branches import Claimed
 from treeward.runtime.context import Context
 from treeward.runtime.owner_loop import OwnerLoop
 from treeward.runtime.presence import listen
+from treeward.runtime.tasks import Tasks
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ZONE_PARTITION
 from treeward.schemas.events import EventType
@@ -55,12 +56,9 @@ class ZoneInCharge:
         )
         self._readers: list[Reader] = []
         self._subscriptions: list[Subscription] = []
-        self._watching: asyncio.Task[None] | None = None
-        self._deciding: asyncio.Task[None] | None = None
-        self._folding: asyncio.Task[None] | None = None
         self._folded_up_to = 0
         self._closed = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     async def start(self) -> None:
         """Learn the pods, then take units; the fold of who is where goes on in the background."""
@@ -73,9 +71,9 @@ class ZoneInCharge:
         self._subscriptions.append(
             await self.context.bus.serve(subjects.owner_api("explain", self.zone, ZONE_PARTITION), self._explain)
         )
-        self._deciding = asyncio.create_task(self._supervise(), name=f"supervision of {self.zone}")
-        self._watching = asyncio.create_task(self._watch_work(), name=f"work of {self.zone}")
-        self._folding = asyncio.create_task(self._fold(), name=f"fold of {self.zone}")
+        self._tasks.spawn(self._supervise(), name=f"supervision of {self.zone}")
+        self._tasks.spawn(self._watch_work(), name=f"work of {self.zone}")
+        self._tasks.spawn(self._fold(), name=f"fold of {self.zone}")
         metrics = self.context.metrics
         metrics.gauge(names.ROWS, self.zone, ZONE_PARTITION).follow(lambda: len(self.owner.rows))
 
@@ -129,9 +127,7 @@ class ZoneInCharge:
 
     def _perform(self, effect: Effect) -> None:
         assert isinstance(effect, effects.Submit), f"a zone does not {effect}"
-        task = asyncio.get_running_loop().create_task(self._submit(effect))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.spawn(self._submit(effect))
 
     async def _submit(self, unit: effects.Submit) -> None:
         subject = subjects.work(self.zone, unit.key)
@@ -242,9 +238,7 @@ class ZoneInCharge:
         """Stop at once."""
         self._closed = True
         await self._loop.close()
-        for task in (self._deciding, self._folding, self._watching, *self._tasks):
-            if task is not None:
-                task.cancel()
+        self._tasks.close()
         for closing in (*self._readers, *self._subscriptions):
             await closing.close()
         self.context.metrics.forget(names.ROWS, self.zone, ZONE_PARTITION)
