@@ -108,7 +108,8 @@ class _Flow:
     def _write(self, data: bytes | None) -> None:
         assert self.out is not None, "only a connected flow writes"
         if data is not None:
-            self.out.write(data)
+            if not self.out.is_closing():  # who is gone hears nothing
+                self.out.write(data)
             return
         self._link._flows.discard(self)
         self.out.close()

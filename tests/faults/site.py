@@ -170,11 +170,10 @@ class Site:
                     continue
                 if name not in self._resting:
                     code = child.exit_code
-                    if name in self._asked and code == 0:
-                        self.rest(name)
-                    else:
+                    # A SIGTERM that comes before a program can hear it ends it as the system does.
+                    if name not in self._asked or code not in (0, -signal.SIGTERM):
                         self.ended.append((time.time(), name, -1 if code is None else code))
-                        self.rest(name)
+                    self.rest(name)
                 elif self._resting[name] <= loop.time():
                     del self._resting[name]
                     self._asked.discard(name)
