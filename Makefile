@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test faults check lock schemas clean
+.PHONY: help install demo test simulate faults check lock schemas clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,9 @@ FAULTS ?= 1000
 SEED ?= 1
 faults: $(STAMP) ## a data centre under load, broken on purpose FAULTS=1000 times (SEED=1), and judged by its books
 	$(BIN)/python -m tests.faults --faults $(FAULTS) --seed $(SEED)
+
+simulate: $(STAMP) ## the simulation: SEEDS=10000 many seeds, SEED=4711 the story of one
+	$(BIN)/python -m treeward.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
 
 check: $(STAMP) ## lint, types and import contracts
 	$(BIN)/ruff check .

@@ -1,0 +1,349 @@
+"""A device in memory: PROTOCOL table 4 in front of a small data centre, with books that judge the run.
+
+It has its own idea of what can be done (a second create is refused, a destroy needs something to destroy), so a unit
+that came twice or in the wrong order would show in what it refuses as well as in its books.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from treeward.runtime.device_record import Decision, DeviceRecord
+from treeward.schemas.device import Answer, Status
+from treeward.schemas.units import complete_spec
+from treeward.simulation.loop import VirtualLoop
+from treeward.simulation.trace import Trace
+
+Reply = Callable[[Answer], None]
+
+
+@dataclass(slots=True)
+class Entry:
+    """One call, or one thing made or moved by a synchronize, in the books. `device` counts globally, all devices."""
+
+    device: str
+    key: str
+    verb: str
+    ticket: int
+    life: int
+    owner: str
+    operation: str
+    began_s: float
+    ended_s: float | None = None
+    outcome: str = ""
+
+
+@dataclass(slots=True)
+class Thing:
+    """What exists."""
+
+    host: str | None
+    definition: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Progress:
+    """A call between its beginning and its end."""
+
+    entry: Entry
+    fields: dict[str, Any]
+    waiting: list[tuple[int, Reply]]
+    hangs: bool = False
+
+
+@dataclass(slots=True)
+class DeviceTrouble:
+    """How likely things go wrong at a device, each in [0, 1]."""
+
+    slow: float = 0.0
+    hang: float = 0.0
+    refuse: float = 0.0
+    fail: float = 0.0
+    lose: float = 0.0
+    double: float = 0.0
+    unreachable: frozenset[str] = frozenset()
+    """Hosts that do not answer."""
+
+
+@dataclass(slots=True)
+class Books:
+    """All that all devices did, in order."""
+
+    entries: list[Entry] = field(default_factory=list)
+    on_begin: list[Callable[[Entry], None]] = field(default_factory=list)
+    on_effect: list[Callable[[Entry], None]] = field(default_factory=list)
+
+
+class SimulatedDevice:
+    """One device; `name` is the address that agents know it by."""
+
+    def __init__(self, name: str, loop: VirtualLoop, chance: Random, trace: Trace, books: Books, call_s: float) -> None:
+        self.name = name
+        self.trouble = DeviceTrouble()
+        self.records: dict[str, DeviceRecord] = {}
+        self.things: dict[str, Thing] = {}
+        self.books = books
+        self._loop = loop
+        self._chance = chance
+        self._trace = trace
+        self._call_s = call_s
+        self._progress: dict[str, Progress] = {}
+
+    def handle(self, seq: int, fields: dict[str, Any], reply: Reply) -> None:
+        """Carry out one request: check and act are one step."""
+        zone_key = f"{fields['zone']}.{fields['kind']}.{fields['id']}"
+        if fields["verb"] == "call":
+            self._call(seq, zone_key, fields, reply)
+        else:
+            self._synchronize(seq, zone_key, fields, reply)
+
+    def clear(self) -> None:
+        """No faults from now on; what hangs goes on."""
+        self.trouble = DeviceTrouble()
+        for key, progress in list(self._progress.items()):
+            if progress.hangs:
+                self._finish(key, progress)
+
+    # inside
+
+    def _host_of(self, key: str, fields: dict[str, Any]) -> str | None:
+        thing = self.things.get(key)
+        return fields.get("host") or (thing.host if thing is not None else None)
+
+    def _synchronize(self, seq: int, key: str, fields: dict[str, Any], reply: Reply) -> None:
+        host = self._host_of(key, fields)
+        if host in self.trouble.unreachable:
+            reply(self._answer(seq, key, Status.UNREACHABLE, f"host {host} does not answer"))
+            return
+        record = self.records.setdefault(key, DeviceRecord())
+        decision = record.decide_synchronize(life=fields["life"], owner=fields["owner"])
+        if decision is not Decision.ACCEPT:
+            reply(self._answer(seq, key, Status(decision.name.lower()), None))
+            return
+        record.become_accepted(life=fields["life"], owner=fields["owner"])
+        thing = self.things.get(key)
+        if fields.get("absent"):
+            if self.things.pop(key, None) is not None:
+                self._note(key, fields, "synchronize", "remove")
+        elif thing is None:
+            if fields.get("definition") is not None and record.decide_make(life=fields["life"]):
+                self.things[key] = Thing(host, dict(fields["definition"]))
+                self._note(key, fields, "synchronize", "make")
+        elif host is not None and thing.host != host and record.in_progress is None:
+            thing.host = host
+            self._note(key, fields, "synchronize", "move")
+        reply(self._answer(seq, key, Status.OK, None))
+
+    def _call(self, seq: int, key: str, fields: dict[str, Any], reply: Reply) -> None:
+        host = self._host_of(key, fields)
+        if host in self.trouble.unreachable:
+            reply(self._answer(seq, key, Status.UNREACHABLE, f"host {host} does not answer"))
+            return
+        record = self.records.setdefault(key, DeviceRecord())
+        decision = record.decide_call(life=fields["life"], owner=fields["owner"], ticket=fields["ticket"])
+        match decision:
+            case Decision.RUN:
+                self._begin(seq, key, fields, record, reply)
+            case Decision.JOIN:
+                self._progress[key].waiting.append((seq, reply))
+            case Decision.REMEMBERED:
+                reply(self._answer(seq, key, Status.APPLIED if record.applied else Status.REFUSED, record.reason))
+            case _:
+                reply(self._answer(seq, key, Status(decision.name.lower()), None))
+
+    def _begin(self, seq: int, key: str, fields: dict[str, Any], record: DeviceRecord, reply: Reply) -> None:
+        trouble, chance = self.trouble, self._chance
+        record.become_begun(life=fields["life"], owner=fields["owner"], ticket=fields["ticket"])
+        entry = Entry(
+            self.name,
+            key,
+            "call",
+            fields["ticket"],
+            fields["life"],
+            fields["owner"],
+            fields["operation"],
+            self._loop.now_s,
+        )
+        self.books.entries.append(entry)
+        for watch in self.books.on_begin:
+            watch(entry)
+        self._trace.add(
+            "begins",
+            self.name,
+            key,
+            fields["operation"],
+            str(fields["ticket"]),
+            f"life {fields['life']}",
+            fields["owner"],
+        )
+        progress = self._progress[key] = Progress(entry, fields, [(seq, reply)])
+        if chance.random() < trouble.hang:
+            progress.hangs = True
+            return
+        delay_s = chance.uniform(0.05, 1.0) * self._call_s
+        if chance.random() < trouble.slow:
+            delay_s = chance.uniform(0.05, 6.0)
+        self._loop.call_later(delay_s, self._finish, key, progress, context=self._loop.world)
+
+    def _finish(self, key: str, progress: Progress) -> None:
+        if self._progress.get(key) is not progress:
+            return
+        del self._progress[key]
+        entry, fields, record = progress.entry, progress.fields, self.records[key]
+        entry.ended_s = self._loop.now_s
+        chance = self._chance
+        reason: str | None
+        if chance.random() < self.trouble.fail:
+            status, reason = Status.FAILED, "ended halfway (injected)"
+            record.become_broken_off()
+        else:
+            reason = "refused (injected)" if chance.random() < self.trouble.refuse else self._carry_out(key, fields)
+            status = Status.APPLIED if reason is None else Status.REFUSED
+            record.become_answered(applied=reason is None, reason=reason)
+        entry.outcome = status.value
+        self._trace.add(status.value, self.name, key, fields["operation"], str(fields["ticket"]), reason or "")
+        if status is Status.APPLIED:
+            for watch in self.books.on_effect:
+                watch(entry)
+        for seq, reply in progress.waiting:
+            reply(self._answer(seq, key, status, reason))
+
+    def _carry_out(self, key: str, fields: dict[str, Any]) -> str | None:
+        """Change the data centre, or say why not."""
+        thing = self.things.get(key)
+        operation, spec = fields["operation"], fields.get("spec") or {}
+        if operation == "create":
+            if thing is not None:
+                return f"{key} exists already"
+            self.things[key] = Thing(fields.get("host"), complete_spec(fields["kind"], "create", spec))
+            return None
+        if thing is None:
+            return f"{key} does not exist"
+        if operation == "destroy":
+            del self.things[key]
+        elif operation in ("start", "stop"):
+            if thing.definition.get("running", True) is (operation == "start"):
+                return f"{key} is so already"
+            thing.definition = {**thing.definition, "running": operation == "start"}
+        else:
+            thing.definition = {
+                **thing.definition,
+                **{name: value for name, value in spec.items() if value is not None},
+            }
+        return None
+
+    def _note(self, key: str, fields: dict[str, Any], verb: str, operation: str) -> None:
+        now_s = self._loop.now_s
+        entry = Entry(self.name, key, verb, 0, fields["life"], fields["owner"], operation, now_s, now_s, "applied")
+        self.books.entries.append(entry)
+        self._trace.add(operation, self.name, key, f"life {fields['life']}", fields["owner"])
+        for watch in self.books.on_effect:
+            watch(entry)
+
+    def _answer(self, seq: int, key: str, status: Status, reason: str | None) -> Answer:
+        record = self.records.get(key) or DeviceRecord()
+        thing = self.things.get(key)
+        return Answer(
+            seq=seq,
+            status=status,
+            reason=reason,
+            high=record.high,
+            owner=record.owner,
+            last=record.last,
+            last_applied=record.applied,
+            last_reason=record.reason,
+            begun=record.begun,
+            exists=thing is not None,
+            definition=dict(thing.definition) if thing is not None else None,
+            observed={"host": thing.host, "state": "present"} if thing is not None else None,
+        )
+
+
+class DeviceLink:
+    """An agent's way to a device: what `runtime.device_client.Device` asks for, with what connections do to requests.
+
+    Requests and answers are lost with a connection and repeated by the client on the next one; a copy of a request may
+    be read much later.
+    """
+
+    def __init__(
+        self,
+        device: SimulatedDevice,
+        loop: VirtualLoop,
+        chance: Random,
+        call_program: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self.cut = False
+        self.dead = False
+        self._device = device
+        self._loop = loop
+        self._chance = chance
+        self._call_program = call_program
+        self._pending: dict[int, tuple[dict[str, Any], Callable[[Answer], None]]] = {}
+        self._token = 0
+
+    def request(self, fields: dict[str, Any], done: Callable[[Answer], None]) -> int:
+        """Ask the device; returns a token for `cancel`."""
+        self._token += 1
+        self._pending[self._token] = (fields, done)
+        self._send(self._token)
+        return self._token
+
+    def cancel(self, token: int) -> None:
+        """Forget a request: it may still take effect."""
+        self._pending.pop(token, None)
+
+    async def close(self) -> None:
+        """Nothing pending is answered any more."""
+        self.die()
+
+    def die(self) -> None:
+        """The program is gone; what is on its way may still arrive."""
+        self.dead = True
+        self._pending.clear()
+
+    def _send(self, token: int) -> None:
+        pending = self._pending.get(token)
+        if pending is None or self.dead:
+            return
+        chance, trouble = self._chance, self._device.trouble
+        if self.cut or (trouble.lose and chance.random() < trouble.lose / 2):
+            self._again(token)
+            return
+        self._loop.call_later(chance.uniform(0.0002, 0.002), self._arrive, token, pending[0], context=self._loop.world)
+        if trouble.double and chance.random() < trouble.double:
+            self._loop.call_later(
+                chance.random() * chance.choice((0.01, 2.0, 30.0)),
+                self._arrive,
+                0,
+                pending[0],
+                context=self._loop.world,
+            )
+
+    def _arrive(self, token: int, fields: dict[str, Any]) -> None:
+        self._device.handle(token, fields, lambda answer: self._return(token, answer))
+
+    def _return(self, token: int, answer: Answer) -> None:
+        chance, trouble = self._chance, self._device.trouble
+        if token not in self._pending or self.dead:
+            return
+        if self.cut or (trouble.lose and chance.random() < trouble.lose / 2):
+            self._again(token)
+        else:
+            self._loop.call_later(
+                chance.uniform(0.0002, 0.002), self._hand_over, token, answer, context=self._loop.world
+            )
+
+    def _hand_over(self, token: int, answer: Answer) -> None:
+        if token in self._pending and not self.dead:
+            self._call_program(lambda: self._tell(token, answer))
+
+    def _tell(self, token: int, answer: Answer) -> None:
+        pending = self._pending.pop(token, None)
+        if pending is not None and not self.dead:
+            pending[1](answer)
+
+    def _again(self, token: int) -> None:
+        """The connection was lost: the client repeats on the next one what is pending."""
+        self._loop.call_later(self._chance.uniform(0.2, 2.0), self._send, token, context=self._loop.world)

@@ -1,0 +1,171 @@
+"""Carries out the faults of a plan, and in the end undoes whatever still stands."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from treeward.orchestrator.dispatching import Dispatching
+from treeward.runtime.context import Context
+from treeward.schemas import streams
+from treeward.simulation.device import DeviceLink
+from treeward.simulation.plan import Fault
+from treeward.simulation.program import Program
+from treeward.simulation.server import Trouble
+
+if TYPE_CHECKING:
+    from treeward.simulation.run import Run
+
+BUS_TROUBLES = (
+    "lose_answer",
+    "doubt",
+    "passing",
+    "mailbox_lost",
+    "mailbox_doubled",
+    "mailbox_late",
+    "replica_lag",
+    "unavailable",
+)
+
+
+class Faults:
+    """The faults of one run."""
+
+    def __init__(self, run: "Run") -> None:
+        self._run = run
+        self._extra: list[Program] = []
+        self._over = False
+
+    def schedule(self, faults: Sequence[Fault]) -> None:
+        """Let each begin at its time."""
+        loop = self._run.loop
+        for index, fault in enumerate(faults):
+            loop.call_at(fault.at_s, self._begin, index, fault, context=loop.world)
+
+    def heal(self) -> None:
+        """No faults from now on: every program runs, every connection works, nothing hangs."""
+        self._over = True
+        run = self._run
+        run.trace.add("healed")
+        run.server.trouble = Trouble()
+        for name in list(run.server.streams):
+            run.server.resume(name)
+        for device in run.devices.values():
+            device.clear()
+        for program in self._extra:
+            program.restarts = False
+            program.kill()
+        for program in run.programs.values():
+            program.thaw()
+            for device_link in program.devices:
+                device_link.cut = False
+            if program.link is not None:
+                program.link.mend()
+            asyncio._set_running_loop(run.loop)
+            program.start()
+            asyncio._set_running_loop(None)
+
+    def _begin(self, index: int, fault: Fault) -> None:
+        if self._over:
+            return
+        run, kind = self._run, fault.kind
+        run.trace.add("fault", kind, fault.target, f"{fault.duration_s:.2f} s", f"{fault.value:.2f}")
+        program = run.programs.get(fault.target)
+        if kind in BUS_TROUBLES:
+            setattr(run.server.trouble, kind, fault.value)
+            self._later(fault, lambda: setattr(run.server.trouble, kind, 0.0))
+        elif kind == "second_dispatcher":
+            self._second_dispatcher(index, fault)
+        elif kind == "wipe_mailbox":
+            run.server.wipe(streams.mailbox(fault.target))
+        elif kind in ("stall_bucket", "stall_history"):
+            name = (streams.state if kind == "stall_bucket" else streams.work_history)(fault.target)
+            if name in run.server.streams:
+                run.server.stall(name)
+                self._later(fault, lambda: run.server.resume(name))
+        elif kind == "device_cut":
+            assert program is not None
+            self._cut_from_devices(fault, list(program.devices))
+        elif kind.startswith("device_"):
+            self._device(fault, kind.removeprefix("device_"))
+        elif program is not None:
+            self._program(fault, program)
+
+    def _program(self, fault: Fault, program: Program) -> None:
+        kind, link = fault.kind, program.link
+        assert link is not None, "it was started"
+        match kind:
+            case "kill":
+                program.kill()
+                self._later(fault, program.start)
+            case "freeze":
+                program.freeze()
+                self._later(fault, program.thaw)
+            case "stop":
+                program.stop()
+            case "cut" | "cut_up" | "cut_down":
+                link.cut(*{"cut": (0, 1), "cut_up": (0,), "cut_down": (1,)}[kind])
+                self._later(fault, link.mend)
+            case "reset":
+                link.lose()
+            case "delay_up" | "delay_down":
+                link.extra_s[kind == "delay_down"] = fault.value
+                self._later(fault, link.mend)
+            case "clock":
+                program.clock.skew_s += fault.value
+            case _:
+                raise AssertionError(f"there is no fault {kind}")
+
+    def _cut_from_devices(self, fault: Fault, links: list[DeviceLink]) -> None:
+        for link in links:
+            link.cut = True
+
+        def undo() -> None:
+            for link in links:
+                link.cut = False
+
+        self._later(fault, undo)
+
+    def _device(self, fault: Fault, what: str) -> None:
+        """At every device of a zone."""
+        devices = [
+            device for name, device in self._run.devices.items() if fault.target in name or name == "tcp://all:1"
+        ]
+        for device in devices:
+            if what == "unreachable":
+                device.trouble = replace(
+                    device.trouble, unreachable=frozenset({f"host-{round(fault.value * 20) % 2}0"})
+                )
+            else:
+                device.trouble = replace(device.trouble)
+                setattr(device.trouble, what, fault.value)
+
+        def undo() -> None:
+            for device in devices:
+                device.clear()
+
+        self._later(fault, undo)
+
+    def _second_dispatcher(self, index: int, fault: Fault) -> None:
+        """One more dispatcher of a zone, far away: what it knows is old, and what it sends comes late."""
+
+        async def serve(program: Program, context: Context, _stopping: asyncio.Event) -> None:
+            assert program.link is not None
+            program.link.extra_s = [fault.value, fault.value / 4]
+            await Dispatching(context, fault.target).run()
+
+        program = self._run._add(f"dispatcher-{index}", serve)
+        self._extra.append(program)
+        program.start()
+        self._run.loop.call_later(fault.duration_s + 2.0, self._end, program, context=self._run.loop.world)
+
+    def _end(self, program: Program) -> None:
+        program.restarts = False
+        program.kill()
+
+    def _later(self, fault: Fault, undo: Callable[[], object]) -> None:
+        def end() -> None:
+            if not self._over:
+                undo()
+
+        self._run.loop.call_later(fault.duration_s, end, context=self._run.loop.world)

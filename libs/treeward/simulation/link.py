@@ -1,0 +1,153 @@
+"""The connection of one program to the bus: two directions, each in order, that can be slow, held up, cut or lost.
+
+As with TCP, what was written and not yet read when a connection is lost may have arrived, may never arrive, or may be
+read much later by a server that was slow: stale owners and dispatchers act through exactly that.
+"""
+
+from collections.abc import Callable
+from contextvars import Context
+from random import Random
+
+from treeward.simulation.loop import VirtualLoop
+
+DETECT_S = 4.0
+"""A silent connection is given up after so long (two pings of 2 s)."""
+RECONNECT_S = 0.3
+LATE_S_MAX = 40.0
+Step = Callable[[], None]
+
+
+class Link:
+    """`up` is towards the bus, `down` towards the program. Nothing goes through after `sever`."""
+
+    def __init__(self, loop: VirtualLoop, chance: Random, context: Context, latency_s: float) -> None:
+        self.connected = True
+        self.severed = False
+        self.generation = 0
+        """Counts the connections made; what belongs to an earlier one does not go through the present one."""
+        self.extra_s = [0.0, 0.0]
+        """Delay of each direction on top of the usual one: up, down."""
+        self.listeners: list[Callable[[bool], None]] = []
+        self.late: list[Step] = []
+        """What may still arrive at the bus long after its connection was lost."""
+        self._loop = loop
+        self._chance = chance
+        self._latency_s = latency_s
+        self._context = context
+        self._cut = [False, False]
+        self._held: tuple[list[Step], list[Step]] = ([], [])
+        self._free_s = [0.0, 0.0]
+
+    def up(self, step: Step) -> None:
+        """Have the bus do something, after a while, in order; dropped if there is no connection."""
+        if self.connected and not self.severed:
+            self._send(0, step, self._loop.world)
+
+    def down(self, step: Step) -> None:
+        """Have the program see something, after a while, in order."""
+        if self.connected and not self.severed:
+            self._send(1, step, self._context)
+
+    def call_program(self, step: Step, delay_s: float = 0.0) -> None:
+        """Have the program do something by itself, whatever the connection does."""
+        self._loop.call_later(delay_s, self._unless_severed, step, context=self._context)
+
+    def cut(self, *directions: int) -> None:
+        """Let nothing through any more in these directions; the program notices in its own time."""
+        for direction in directions:
+            self._cut[direction] = True
+        generation = self.generation
+        self._loop.call_later(DETECT_S, self._notice, generation, context=self._loop.world)
+
+    def mend(self) -> None:
+        """Let everything through again: what was held up, if nobody has noticed; else there is a new connection."""
+        self._cut = [False, False]
+        self.extra_s = [0.0, 0.0]
+        if self.severed:
+            return
+        if self.connected:
+            for direction, held in enumerate(self._held):
+                steps = held[:]
+                held.clear()
+                for step in steps:
+                    self._send(direction, step, self._context if direction else self._loop.world)
+        else:
+            self._loop.call_later(RECONNECT_S, self._reconnect, self.generation, context=self._loop.world)
+
+    def lose(self) -> None:
+        """The connection breaks now, and is made again as soon as nothing is in its way."""
+        if not self.connected or self.severed:
+            return
+        self.connected = False
+        self._scatter()
+        self.call_program(lambda: self._tell(False))
+        if not any(self._cut):
+            self._loop.call_later(RECONNECT_S, self._reconnect, self.generation, context=self._loop.world)
+
+    def sever(self) -> None:
+        """The program is dead: nothing of it is sent from now on, nothing reaches it. What is on its way may arrive."""
+        self._scatter()
+        self.severed = True
+        self.connected = False
+
+    # inside
+
+    def _send(self, direction: int, step: Step, context: Context) -> None:
+        if self._cut[direction]:
+            self._held[direction].append(step)
+            return
+        at_s = self._loop.now_s + self._chance.uniform(0.1, 1.0) * self._latency_s + self.extra_s[direction]
+        at_s = self._free_s[direction] = max(at_s, self._free_s[direction])
+        if direction:
+            self._loop.call_at(at_s, self._arrive_down, self.generation, step, context=context)
+        else:
+            self._loop.call_at(at_s, self._arrive_up, self.generation, step, context=context)
+
+    def _arrive_up(self, generation: int, step: Step) -> None:
+        if self._cut[0] and generation == self.generation and self.connected:
+            self._held[0].append(step)
+        elif generation == self.generation or self._chance.random() < 0.5:
+            step()
+
+    def _arrive_down(self, generation: int, step: Step) -> None:
+        if self.severed or generation != self.generation or not self.connected:
+            return
+        if self._cut[1]:
+            self._held[1].append(step)
+        else:
+            step()
+
+    def _scatter(self) -> None:
+        """What was held up: a first part may still arrive, late; the rest is lost."""
+        waiting, self._held = self._held[0], ([], [])
+        arriving = waiting[: self._chance.randint(0, len(waiting))] if waiting else []
+        if arriving:
+            delay_s = self._chance.choice((0.0, 1.0, LATE_S_MAX)) * self._chance.random()
+            for step in arriving:
+                self.late.append(step)
+            self._loop.call_later(delay_s, self._arrive_late, context=self._loop.world)
+
+    def _arrive_late(self) -> None:
+        steps, self.late = self.late, []
+        for step in steps:
+            step()
+
+    def _notice(self, generation: int) -> None:
+        if generation == self.generation and any(self._cut):
+            self.lose()
+
+    def _reconnect(self, generation: int) -> None:
+        if self.severed or self.connected or generation != self.generation or any(self._cut):
+            return
+        self.generation += 1
+        self.connected = True
+        self._free_s = [0.0, 0.0]
+        self.call_program(lambda: self._tell(True))
+
+    def _tell(self, connected: bool) -> None:
+        for listener in tuple(self.listeners):
+            listener(connected)
+
+    def _unless_severed(self, step: Step) -> None:
+        if not self.severed:
+            step()

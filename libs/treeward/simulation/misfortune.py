@@ -1,0 +1,106 @@
+"""What goes wrong in a run, and the plan of a seed.
+
+Swarms: each run has only some kinds of faults, so that rare meetings of two are not drowned by the others. Most of
+them come when something is being done.
+"""
+
+from collections.abc import Sequence
+from random import Random
+
+from treeward.simulation.plan import Fault, Plan, Shape, Wish, make_shape, zone_name
+from treeward.simulation.wishes import READY_S, Wisher, set_up
+
+OF_PROGRAMS = {
+    "kill": 4,
+    "freeze": 4,
+    "stop": 1,
+    "cut": 2,
+    "cut_up": 1,
+    "cut_down": 1,
+    "reset": 2,
+    "delay_up": 1,
+    "delay_down": 1,
+    "clock": 1,
+}
+OF_ZONES = {
+    "wipe_mailbox": 1,
+    "stall_bucket": 1,
+    "stall_history": 1,
+    "second_dispatcher": 2,
+    "device_slow": 2,
+    "device_hang": 1,
+    "device_refuse": 1,
+    "device_fail": 1,
+    "device_lose": 2,
+    "device_double": 2,
+    "device_unreachable": 1,
+}
+OF_THE_BUS = {
+    "lose_answer": 2,
+    "doubt": 1,
+    "passing": 1,
+    "mailbox_lost": 2,
+    "mailbox_doubled": 2,
+    "mailbox_late": 2,
+    "replica_lag": 1,
+    "unavailable": 1,
+}
+OF_AGENTS = {"device_cut": 1}
+KINDS = OF_PROGRAMS | OF_ZONES | OF_THE_BUS | OF_AGENTS
+
+
+def make_plan(seed: int) -> Plan:
+    """The plan of a seed."""
+    chance = Random(f"plan/{seed}")
+    shape = make_shape(chance)
+    wishes = set_up(shape)
+    end_s = READY_S + chance.choice((3.0, 6.0, 12.0))
+    wishes += Wisher(shape, chance, len(wishes)).wish_all(chance.choice((8, 16, 30, 50)), end_s)
+    faults = make_faults(shape, chance, wishes, end_s)
+    return Plan(seed, shape, tuple(wishes), tuple(sorted(faults, key=lambda fault: fault.at_s)), end_s + 2.0)
+
+
+def make_faults(shape: Shape, chance: Random, wishes: Sequence[Wish], end_s: float) -> list[Fault]:
+    """The faults of a run."""
+    if chance.random() < 0.03:
+        return []
+    chosen = chance.sample(sorted(KINDS), chance.choice((1, 2, 3, 5, 8, 12)))
+    weights = [KINDS[kind] for kind in chosen]
+    begin_s = chance.choice((0.0, READY_S, READY_S))
+    busy_s = [wish.at_s for wish in wishes if not wish.is_set_up]
+    faults = []
+    for _ in range(chance.choice((1, 3, 6, 10, 20))):
+        kind = chance.choices(chosen, weights)[0]
+        at_s = chance.uniform(begin_s, end_s)
+        if busy_s and chance.random() < 0.6:
+            at_s = max(begin_s, chance.choice(busy_s) + chance.uniform(-0.2, 0.5))
+        duration_s = chance.choice((0.1, 0.5, 1.0, 2.0, 3.0, 6.0)) * chance.uniform(0.7, 1.3)
+        faults.append(Fault(at_s, kind, _target(shape, chance, kind), duration_s, _value(chance, kind)))
+    return faults
+
+
+def _target(shape: Shape, chance: Random, kind: str) -> str:
+    if kind in OF_THE_BUS:
+        return "bus"
+    if kind in OF_ZONES:
+        return zone_name(chance.randrange(shape.zones))
+    agents = [f"agent-{number}" for number in range(shape.pod_agents)]
+    if kind in OF_AGENTS:
+        return chance.choice(agents)
+    orchestrators = [f"orchestrator-{number}" for number in range(shape.orchestrators)]
+    supervisors = [f"supervisor-{number}" for number in range(shape.zone_supervisors)]
+    return chance.choice(chance.choice((orchestrators, supervisors, agents)))
+
+
+def _value(chance: Random, kind: str) -> float:
+    match kind:
+        case "clock":
+            return chance.choice((-3600.0, -10.0, -1.0, 1.0, 10.0, 3600.0))
+        case "delay_up" | "delay_down" | "second_dispatcher":
+            return chance.choice((0.05, 0.3, 1.0, 4.0))
+        case "device_hang" | "doubt":
+            return chance.choice((0.05, 0.3))
+        case "unavailable":
+            return chance.choice((0.2, 0.5))
+        case _:
+            return chance.choice((0.05, 0.2, 0.5, 1.0))

@@ -1,0 +1,140 @@
+"""What the clients of a run ask for: sensible sequences in bursts, steering, and now and then nonsense."""
+
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from treeward.simulation.plan import Shape, Wish, device_of, zone_name
+
+READY_S = 2.5
+"""When most clients begin; zones, pods and hosts are asked for from the start."""
+EPOCH_MS = 1_700_000_000_000
+NONSENSE = (b"", b"{", b'{"operation": "fly"}', b'{"operation": "create", "spoc": {}}', b"[]", b'{"operation": 7}')
+OPERATIONS = {
+    "vm": ("destroy", "destroy", "stop", "start", "resize", "migrate", "migrate"),
+    "volume": ("destroy", "resize", "migrate"),
+    "thing": ("destroy", "kick"),
+}
+Body = dict[str, Any] | bytes
+
+
+def set_up(shape: Shape) -> list[Wish]:
+    """The zones, pods and hosts."""
+    wishes: list[Wish] = []
+
+    def want(zone: str, key: str, spec: dict[str, Any]) -> None:
+        body = {"operation": "create", "spec": spec}
+        wishes.append(Wish(len(wishes), 0.01 * len(wishes), 0, zone, key, body))
+
+    for number in range(shape.zones):
+        zone = zone_name(number)
+        want("root", f"zone.{zone}", {})
+        for pod in range(shape.pods):
+            name = f"pod-{pod}"
+            want(zone, f"pod.{name}", {"device": device_of(shape, zone, name)} if shape.device_per_pod else {})
+            for host in range(shape.hosts_per_pod):
+                spec = {"pod": name, "cpus": shape.cpus_per_host, "memory_mib": 65536, "disk_gib": 4096}
+                want(zone, f"host.host-{pod}{host}", spec)
+    return wishes
+
+
+class Wisher:
+    """Makes up the units of one run, with an idea of what may exist by then."""
+
+    def __init__(self, shape: Shape, chance: Random, first: int) -> None:
+        self.wishes: list[Wish] = []
+        self._shape = shape
+        self._chance = chance
+        self._first = first
+        self._exists: set[tuple[str, str]] = set()
+        self._units: dict[tuple[str, str], list[int]] = {}
+        keys = [f"vm.vm-{number}" for number in range(chance.choice((1, 2, 3, 5)))]
+        keys += [f"volume.volume-{number}" for number in range(chance.choice((0, 1)))]
+        self._keys = keys + (["thing.thing-0"] if chance.random() < 0.3 else [])
+
+    def wish_all(self, count: int, end_s: float) -> list[Wish]:
+        """About `count` units until `end_s`, in bursts of several for one resource."""
+        chance = self._chance
+        begin_s = READY_S * chance.choice((0.3, 1.0))
+        bursts: list[tuple[float, int]] = []
+        while sum(size for _, size in bursts) < count:
+            bursts.append((chance.uniform(begin_s, end_s), chance.choice((1, 1, 2, 3, 5))))
+        for burst_s, size in sorted(bursts):
+            place = zone_name(chance.randrange(self._shape.zones)), chance.choice(self._keys)
+            spacing_s = chance.choice((0.0, 0.002, 0.05, 0.3))
+            for number in range(size):
+                self._wish(place, burst_s + number * spacing_s * chance.random())
+        return self.wishes
+
+    def _wish(self, place: tuple[str, str], at_s: float) -> None:
+        chance = self._chance
+        mine = self._units.setdefault(place, [])
+        body, names = self._body(place, mine, at_s)
+        number = self._first + len(self.wishes)
+        others = [wish.number for wish in self.wishes if wish.zone == place[0]]
+        after: tuple[int, ...] = ()
+        if others and isinstance(body, dict) and chance.random() < 0.08:
+            after = (chance.choice(others[-6:]),)
+        receipt = names is not None or chance.random() < 0.8
+        self.wishes.append(Wish(number, at_s, chance.randrange(2), *place, body, names, after, receipt))
+        mine.append(number)
+
+    def _body(self, place: tuple[str, str], mine: list[int], at_s: float) -> tuple[Body, int | None]:
+        """The body of a unit, and the wish that it names."""
+        chance = self._chance
+        roll = chance.random()
+        if roll < 0.03:
+            return chance.choice(NONSENSE), None
+        if mine and roll < 0.13:
+            return {"operation": "cancel", "reason": "changed my mind"}, chance.choice(mine[-3:])
+        if mine and roll < 0.15:
+            return {"operation": "retry"}, chance.choice(mine[-3:])
+        if roll < 0.20:
+            return {"operation": chance.choice(("pause", "resume", "resume", "release", "configure"))}, None
+        create = place not in self._exists and chance.random() < 0.9
+        body = self._create(place, at_s) if create else self._change(place, at_s)
+        body["on_failure"] = chance.choice(("wait", "wait", "wait", "fail", "reallocate"))
+        if chance.random() < 0.2:
+            body["attempts_max"] = chance.choice((1, 2))
+        if chance.random() < 0.1:
+            body["order"] = "supersede"
+        return body, None
+
+    def _create(self, place: tuple[str, str], at_s: float) -> dict[str, Any]:
+        chance = self._chance
+        kind = place[1].partition(".")[0]
+        self._exists.add(place)
+        specs: dict[str, dict[str, Any]] = {
+            "vm": {"cpus": chance.choice((1, 2, 4)), "memory_mib": 512},
+            "volume": {"size_gib": 10},
+            "thing": {"size": 1},
+        }
+        spec = specs[kind]
+        if kind == "vm" and chance.random() < 0.3:
+            spec["spread"] = "together"
+        body: dict[str, Any] = {"operation": "create", "spec": spec}
+        if self._shape.tight:  # it may fit nowhere for long
+            body["deadline"] = _deadline(at_s + chance.uniform(0.5, 6.0))
+        return body
+
+    def _change(self, place: tuple[str, str], at_s: float) -> dict[str, Any]:
+        chance, shape = self._chance, self._shape
+        kind = place[1].partition(".")[0]
+        operation = chance.choice(OPERATIONS[kind])
+        body: dict[str, Any] = {"operation": operation}
+        if operation == "destroy":
+            self._exists.discard(place)
+        elif operation == "resize":
+            vm, volume = {"memory_mib": 512 + 64 * chance.randint(1, 8)}, {"size_gib": chance.randint(11, 99)}
+            body["spec"] = volume if kind == "volume" else vm
+        elif operation == "migrate" and chance.random() < 0.5:
+            body["spec"] = {"host": f"host-{chance.randrange(shape.pods)}{chance.randrange(shape.hosts_per_pod)}"}
+        if chance.random() < 0.1:
+            body["deadline"] = _deadline(at_s + chance.choice((-5.0, 0.05, 0.5, 3.0)))
+        return body
+
+
+def _deadline(at_s: float) -> str:
+    """A time of the run as RFC 3339."""
+    whole, part = divmod(EPOCH_MS + int(at_s * 1000), 1000)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{part:03d}Z"

@@ -1,0 +1,30 @@
+"""The simulation itself: that a seed is a run, that the faults happen, and that the judge sees what they would hide."""
+
+import pytest
+
+from treeward.simulation.misfortune import make_plan
+from treeward.simulation.run import run_plan
+
+SEEDS = range(0, 200)
+
+
+@pytest.mark.parametrize("first", SEEDS[::20])
+def test_no_seed_breaks_a_promise(first: int) -> None:
+    for seed in range(first, first + 20):
+        verdict = run_plan(make_plan(seed))
+        assert not verdict.violations, f"python -m treeward.simulation --seed {seed} tells the story"
+
+
+def test_a_seed_is_a_run_whatever_ran_before() -> None:
+    first = run_plan(make_plan(7))
+    run_plan(make_plan(8))
+    again = run_plan(make_plan(7))
+    assert first.digest == again.digest
+    assert first.trace.lines == again.trace.lines
+    assert first.digest != run_plan(make_plan(8)).digest
+
+
+def test_a_run_read_aloud_is_the_same_run() -> None:
+    quiet, loud = run_plan(make_plan(11)), run_plan(make_plan(11), loud=True)
+    assert quiet.steps == loud.steps
+    assert quiet.outcomes == loud.outcomes
