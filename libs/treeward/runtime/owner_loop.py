@@ -32,6 +32,7 @@ class Owner(Protocol):
 
     epoch: int
     effects: list[Effect]
+    dropped: int
 
     def on_message(self, key: str, message: Message, now_s: float) -> None: ...  # noqa: D102
 
@@ -279,4 +280,5 @@ class OwnerLoop:
         while not self.closed:
             await asyncio.sleep(TICK_S)
             self.owner.tick(self.context.now_s())
+            self.telemetry.dropped(self.owner.dropped)
             self.carry_out()

@@ -20,11 +20,19 @@ class OwnerTelemetry:
         self._partition = partition
         self._process = metrics.histogram(names.PROCESS_DURATION, zone)
         self._wait = metrics.histogram(names.MAILBOX_DURATION, zone)
+        self._handoff = metrics.histogram(names.HANDOFF_DURATION, zone)
+        self._dropped = metrics.counter(names.MAILBOX_DROPPED, zone)
+        self._dropped_seen = 0
         self._append = metrics.histogram(names.APPEND_DURATION, zone)
         self._call = metrics.histogram(names.DEVICE_CALL_DURATION, zone, "call")
         self._synchronize = metrics.histogram(names.DEVICE_CALL_DURATION, zone, "synchronize")
         self._contexts: dict[int, str] = {}
         """Ticket -> context of the process span, reserved when the device is called."""
+
+    def dropped(self, total: int) -> None:
+        """So many messages the fold has dropped so far."""
+        self._dropped.inc(total - self._dropped_seen)
+        self._dropped_seen = total
 
     def context_of(self, effect: effects.Append) -> str | None:
         """The context that an event carries: that of the span of the unit it answers."""
@@ -49,6 +57,8 @@ class OwnerTelemetry:
             self._context.log.warning("a process is quarantined", **_fields(event), reason=event.reason)
         elif event.type is EventType.HANDED_OFF:
             self._context.metrics.counter(names.MOVES, self._zone).inc()
+            if work is not None:
+                self._handoff.observe(now_s - work.taken_s)
 
     def begin_request(self, effect: effects.Call | effects.Synchronize) -> str | None:
         """The context that a device call carries."""
@@ -117,7 +127,7 @@ class OwnerTelemetry:
             Kind.CONSUMER,
             {**attributes, names.OUTCOME: event.type.value},
             links=links,
-            error=None if event.type is EventType.COMPLETED else event.type.value,
+            error=None if event.type in _WELL else event.type.value,
             reserved=trace,
         )
         self._contexts.pop(unit.ticket, None)
@@ -168,6 +178,10 @@ class OwnerTelemetry:
             names.OPERATION: operation,
             names.LIFE: life,
         }
+
+
+_WELL = frozenset({EventType.COMPLETED, EventType.PLACED, EventType.HANDED_OFF})
+"""How the work of one owner on a unit can end well; the last two go on elsewhere, in the same trace."""
 
 
 def _fields(event: Event) -> dict[str, object]:

@@ -16,6 +16,7 @@ async def connected(program: Program) -> AsyncIterator[Context]:
     bus = await NatsBus.connect(list(settings.nats_url), name=program.instance)
     program.readiness.add("nats", lambda: None if bus.connected else "no connection to NATS")
     program.metrics.gauge(names.CONNECTED).follow(lambda: float(bus.connected))
+    program.metrics.counter(names.PERMISSION_VIOLATIONS).follow(lambda: bus.counts.get("violations", 0))
     reconnects = program.metrics.counter(names.RECONNECTS)
 
     def changed(connected: bool) -> None:

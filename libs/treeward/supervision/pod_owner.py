@@ -281,7 +281,8 @@ class PodOwner:
         event.existed = row.exists
         if row.device_last:
             event.last = DeviceOutcome(ticket=row.device_last, applied=row.device_applied, reason=row.device_reason)
-        self._commit(row, (event,), "gone")
+        work = Work(row.hand, row.taken_s, 0.0, now_s) if row.hand is not None else None
+        self._commit(row, (event,), "gone", work)
 
     def _crash(self, row: Row, verdict: Verdict, reason: str, now_s: float) -> None:
         """The process ends with its unit in hand; its mailbox is flushed, each unit with a verdict. Its life ends here.

@@ -346,7 +346,7 @@ class ZoneOwner:
         event = self._event(row, EventType.PLACED, now_s, pod=pod, host=host, existed=existed, reason=reason)
         event.definition, event.reserves = (definition, None) if existed else (None, definition)
         event.moved = unit.ticket if came is not None else 0
-        self._commit(row, event, "placed", None)
+        self._commit(row, event, "placed", Work(unit, row.taken_s, 0.0, now_s))
 
     def _fill(self, host_name: str) -> None:
         """Room has come on a host: in ticket order, whatever fits now goes somewhere."""

@@ -19,14 +19,24 @@ from treeward.telemetry import names
 class Counter:
     """Only grows."""
 
-    __slots__ = ("value",)
+    __slots__ = ("_source", "value")
 
     def __init__(self) -> None:
         self.value = 0
+        self._source: Callable[[], int] | None = None
 
     def inc(self, count: int = 1) -> None:
         """Count `count` more."""
         self.value += count
+
+    def follow(self, source: Callable[[], int]) -> None:
+        """Add what somebody else counts, asked for at each scrape."""
+        self._source = source
+
+    @property
+    def total(self) -> int:
+        """What a scrape would see now."""
+        return self.value if self._source is None else self.value + self._source()
 
 
 class Gauge:
@@ -145,7 +155,7 @@ class _Rows(Collector):
             family = make(metric.name, metric.help, labels=metric.labels)
             for labels, cell in list(cells.items()):
                 assert not isinstance(cell, Histogram)
-                family.add_metric(labels, cell.value)
+                family.add_metric(labels, cell.total if isinstance(cell, Counter) else cell.value)
             yield family
 
 

@@ -25,8 +25,6 @@ CRASH = "crash"
 """INTERNAL, child of the process span it ends, linked to the flushed units (128 at most); always kept."""
 TAKEOVER = "takeover"
 """INTERNAL, a root that is always kept: a supervisor claimed a branch for another instance."""
-DEVICE_APPLY = "device apply"
-"""SERVER, child of device call: in the device or its guard."""
 
 # --- attributes ---
 
@@ -37,14 +35,12 @@ MESSAGING_DESTINATION_TEMPLATE = "messaging.destination.template"
 
 ZONE = "treeward.zone"
 POD = "treeward.pod"
-KIND = "treeward.kind"
 RESOURCE = "treeward.resource"
 """The address, `<zone>.<kind>.<id>`: fine in a span's attributes, never in a name or a metric."""
 TICKET = "treeward.ticket"
 OPERATION = "treeward.operation"
 OUTCOME = "treeward.outcome"
 LIFE = "treeward.life"
-EPOCH = "treeward.epoch"
 POSITION = "treeward.position"
 ATTEMPT = "treeward.attempt"
 """1 for the first dispatch of a unit."""
@@ -102,16 +98,18 @@ UNITS_TOTAL = Metric("treeward_units", "counter", "Units answered, as the dispat
 UNITS_READ = Metric("treeward_units_read", "counter", "Units read from WORK.", ("zone",))
 DISPATCH_SENT = Metric("treeward_dispatch_sent", "counter", "Mailbox messages sent, repetitions included.", ("zone",))
 DISPATCH_RESENT = Metric(
-    "treeward_dispatch_resent", "counter", "Mailbox messages sent again for want of an answer.", ("zone",)
+    "treeward_dispatch_resent",
+    "counter",
+    "Mailbox messages for units that had been sent before: placed or in a new life since, marked, or not answered.",
+    ("zone",),
 )
 MAILBOX_DROPPED = Metric(
-    "treeward_mailbox_dropped", "counter", "Mailbox messages that the take rule did not take.", ("zone", "reason")
+    "treeward_mailbox_dropped", "counter", "Mailbox messages that the take rule did not take.", ("zone",)
 )
 CRASHES = Metric("treeward_crashes", "counter", "Processes crashed.", ("zone", "kind"))
 QUARANTINES = Metric("treeward_quarantines", "counter", "Processes put into quarantine.", ("zone", "kind"))
 TAKEOVERS = Metric("treeward_takeovers", "counter", "Branches claimed for an instance.", ("zone", "level", "reason"))
 MOVES = Metric("treeward_moves", "counter", "Resources handed off.", ("zone",))
-DRIFTED = Metric("treeward_drifted", "counter", "Resources found changed behind our back.", ("zone", "kind"))
 APPENDS_REFUSED = Metric(
     "treeward_appends_refused", "counter", "Appends refused since another owner was claimed.", ("zone",)
 )

@@ -26,6 +26,7 @@ class DispatchTelemetry:
         metrics = context.metrics
         self.read = metrics.counter(names.UNITS_READ, zone)
         self._sent = metrics.counter(names.DISPATCH_SENT, zone)
+        self._sent_again = metrics.counter(names.DISPATCH_RESENT, zone)
         self._units: dict[str, tuple[Counter, Histogram]] = {}
         self._stored_s: dict[int, float] = {}
         self._stored_order: deque[int] = deque()
@@ -56,6 +57,8 @@ class DispatchTelemetry:
             self._stored_order.append(ticket)
             if len(self._stored_order) > SUBMITS_REMEMBERED:
                 self._stored_s.pop(self._stored_order.popleft(), None)
+        else:
+            self._sent_again.inc()
         tracer = self._tracer
         if not tracer.enabled:
             return None
