@@ -5,7 +5,7 @@ import pytest
 from treeward.simulation.misfortune import make_plan
 from treeward.simulation.run import run_plan
 
-SEEDS = range(0, 200)
+SEEDS = range(200)
 
 
 @pytest.mark.parametrize("first", SEEDS[::20])
