@@ -21,6 +21,7 @@ class Homeless:
     def __init__(self) -> None:
         self._waiting: dict[int, Waiting] = {}
         self._to_try: deque[int] = deque()
+        self._again = False
 
     def __contains__(self, ticket: int) -> bool:
         return ticket in self._waiting
@@ -41,11 +42,14 @@ class Homeless:
         return sorted(one for one in self._waiting.values() if one.demand is None or one.demand.fits(room))
 
     def try_all(self) -> None:
-        """Everything has changed: all are to be tried again, by and by."""
-        self._to_try = deque(sorted(self._waiting))
+        """Everything may have changed: all are to be tried again, by and by, once a round that is under way has ended."""
+        self._again = True
 
     def next_to_try(self, count: int) -> Iterator[Waiting]:
         """The next `count` of those to be tried again."""
+        if self._again and not self._to_try:
+            self._again = False
+            self._to_try = deque(sorted(self._waiting))
         for _ in range(min(count, len(self._to_try))):
             one = self._waiting.get(self._to_try.popleft())
             if one is not None:

@@ -25,8 +25,9 @@ from treeward.supervision.unplaced_step import Place, Supervise, decide_unplaced
 from treeward.supervision.who_is_where import WhoIsWhere
 
 SWEEP_EVERY_S = 1.0
+TRIED_AT_ONCE = 16
 TRIED_PER_TICK = 100
-"""Placements that are tried again in one tick: each looks at every host."""
+"""Placements that are tried again at one event, and in one tick, so that a long line does not hold up the loop."""
 
 
 class ZoneOwner:
@@ -353,9 +354,11 @@ class ZoneOwner:
         host = self.where.places.hosts.get(host_name)
         if host is None or not self.fold_complete or not self._homeless:
             return
-        for one in self._homeless.that_fit(host.free):
-            if one.demand is None or one.demand.fits(host.free):
-                self._try_again(one)
+        candidates = self._homeless.that_fit(host.free)
+        for one in candidates[:TRIED_AT_ONCE]:
+            self._try_again(one)
+        if len(candidates) > TRIED_AT_ONCE:
+            self._homeless.try_all()
 
     def _try_again(self, one: Waiting) -> None:
         row = self.rows.get(one.key)
