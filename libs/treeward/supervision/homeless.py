@@ -42,7 +42,7 @@ class Homeless:
         return sorted(one for one in self._waiting.values() if one.demand is None or one.demand.fits(room))
 
     def try_all(self) -> None:
-        """Everything may have changed: all are to be tried again, by and by, once a round that is under way has ended."""
+        """Everything may have changed: all are tried again, by and by, once a round that is under way has ended."""
         self._again = True
 
     def next_to_try(self, count: int) -> Iterator[Waiting]:
