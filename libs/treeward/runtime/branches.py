@@ -2,10 +2,12 @@
 
 Claims come as republished events, so nothing is known of branches that were claimed before this run began: their
 claims name another run. One that is lost on the way costs a second: the parent sees that the epoch is not held, and
-claims anew.
+claims anew. What is known to be ours but still begins counts as held, or a slow beginning would be claimed anew again
+and again; each branch has a lane of its own, so that one that begins slowly holds up no other.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal, NamedTuple, Protocol
 
@@ -30,6 +32,13 @@ class Claimed(NamedTuple):
     epoch: int
     event: Event
     stored_s: float
+
+
+class GaveUp(NamedTuple):
+    """An owner that ended by itself."""
+
+    branch: str
+    epoch: int
 
 
 class Acting(Protocol):
@@ -63,11 +72,15 @@ class Branches:
         self.held: dict[str, tuple[int, Acting]] = {}
         self._begin = begin
         self._changed = changed
-        self._claims: asyncio.Queue[Claimed | str] = asyncio.Queue(CLAIMS_MAX)
+        self._beginning: dict[str, int] = {}
+        self._claims: asyncio.Queue[Claimed | GaveUp] = asyncio.Queue(CLAIMS_MAX)
+        self._lanes: dict[str, deque[Claimed | GaveUp]] = {}
+        """Of each branch that has any, what is still to be done, in order."""
 
     def holdings(self) -> list[Holding]:
         """For the heartbeat."""
-        return [Holding(branch=branch, epoch=epoch) for branch, (epoch, _) in self.held.items()]
+        epochs = {branch: epoch for branch, (epoch, _) in self.held.items()} | self._beginning
+        return [Holding(branch=branch, epoch=epoch) for branch, epoch in epochs.items()]
 
     async def follow(self) -> None:
         """Hear the claims; before the first heartbeat, so that none that names us is missed."""
@@ -87,14 +100,32 @@ class Branches:
         )
 
     async def run(self) -> None:
-        """Begin and end owners, one claim after the other, until cancelled."""
-        while True:
-            item = await self._claims.get()
-            if isinstance(item, str):
-                await self._end(item)
-            else:
+        """Begin and end owners, in order for each branch, until cancelled."""
+        async with asyncio.TaskGroup() as lanes:
+            while True:
+                item = await self._claims.get()
+                lane = self._lanes.get(item.branch)
+                if lane is not None:
+                    lane.append(item)
+                elif self._concerns(item):
+                    self._lanes[item.branch] = deque([item])
+                    lanes.create_task(self._serve(item.branch), name=f"claims of {item.branch}")
+
+    def _concerns(self, item: Claimed | GaveUp) -> bool:
+        return item.branch in self.held or (isinstance(item, Claimed) and item.event.owner == self.context.instance)
+
+    async def _serve(self, branch: str) -> None:
+        """Do what is to be done about a branch; a claim that has been followed by another is not begun."""
+        lane = self._lanes[branch]
+        while lane:
+            item = lane.popleft()
+            if isinstance(item, GaveUp):
+                if branch in self.held and self.held[branch][0] == item.epoch:
+                    await self._end(branch)
+            elif not any(later.epoch > item.epoch for later in lane):
                 await self._on(item)
             self._changed()
+        del self._lanes[branch]
 
     async def _on(self, claim: Claimed) -> None:
         epoch = self.held[claim.branch][0] if claim.branch in self.held else 0
@@ -108,7 +139,11 @@ class Branches:
         if claim.event.owner != self.context.instance:
             return
 
+        ended = False
+
         def gave_up(reason: str, fenced: bool) -> None:
+            nonlocal ended
+            ended = True
             self.context.log.error(
                 "owner gives up and waits to be claimed anew",
                 branch=claim.branch,
@@ -116,9 +151,10 @@ class Branches:
                 reason=reason,
                 fenced=fenced,
             )
-            if self.held.get(claim.branch, (0, None))[0] == claim.epoch:
-                self._claims.put_nowait(claim.branch)
+            self._claims.put_nowait(GaveUp(claim.branch, claim.epoch))
 
+        self._beginning[claim.branch] = claim.epoch
+        self._changed()
         try:
             acting = await self._begin(claim, gave_up)
         except BusError as error:
@@ -129,7 +165,11 @@ class Branches:
                 reason=str(error),
             )
             return
-        if acting is not None:
+        finally:
+            del self._beginning[claim.branch]
+        if acting is not None and ended:  # it gave up while it began: nobody else would end it
+            await acting.close()
+        elif acting is not None:
             self.held[claim.branch] = (claim.epoch, acting)
             self.context.metrics.gauge(names.OWNER_EPOCH, *self._labels(claim.branch)).set(claim.epoch)
             self.context.log.info(
