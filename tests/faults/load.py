@@ -21,6 +21,11 @@ import nats.js.errors
 from nats.aio.client import Client
 
 IN_FLIGHT_MAX = 48
+HOT_RESOURCES = 3
+HOT_SHARE = 0.2
+BURST_SHARE = 0.02
+BURST_UNITS = 10
+"""So that units wait behind one another also when nothing is broken."""
 ATTEMPT_S = 3.0
 AGAIN_S = 0.2
 BAD_BODIES = (
@@ -141,11 +146,13 @@ class _Client:
         due_s = loop.time()
         async with asyncio.TaskGroup() as group:
             while not self._load.stopping.is_set():
-                await free.acquire()
-                resource, body = self._draw()
-                task = group.create_task(self._submit(resource, body))
-                task.add_done_callback(lambda _task: free.release())
-                due_s = max(due_s + pause_s, loop.time() - 1.0)  # what an outage has cost is not caught up at once
+                resource = self._choose()
+                units = BURST_UNITS if self._chance.random() < BURST_SHARE else 1
+                for _ in range(units):
+                    await free.acquire()
+                    task = group.create_task(self._submit(resource, self._draw(resource)))
+                    task.add_done_callback(lambda _task: free.release())
+                due_s = max(due_s + units * pause_s, loop.time() - 1.0)  # what an outage has cost is not caught up
                 await asyncio.sleep(max(0.0, due_s - loop.time()))
 
     async def _submit(self, resource: _Resource, body: bytes) -> None:
@@ -158,17 +165,20 @@ class _Client:
 
     # --- what is asked -------------------------------------------------------------------------------------------
 
-    def _draw(self) -> tuple[_Resource, bytes]:
+    def _choose(self) -> _Resource:
         chance = self._chance
-        resource = chance.choice(self._vms if chance.random() < 0.75 else self._volumes)
-        kind = chance.random()
+        if chance.random() < HOT_SHARE:
+            return chance.choice(self._vms[:HOT_RESOURCES])
+        return chance.choice(self._vms if chance.random() < 0.75 else self._volumes)
+
+    def _draw(self, resource: _Resource) -> bytes:
+        kind = self._chance.random()
         if kind < 0.01:
-            return resource, chance.choice(BAD_BODIES)
+            return self._chance.choice(BAD_BODIES)
         if kind < 0.04 and resource.last_ticket:
-            return resource, self._body("cancel", ticket=resource.last_ticket)
-        unit = self._vm(resource) if resource.key.startswith("vm.") else self._volume(resource)
-        operation, spec = unit
-        return resource, self._body(operation, spec, **self._policies())
+            return self._body("cancel", ticket=resource.last_ticket)
+        operation, spec = self._vm(resource) if resource.key.startswith("vm.") else self._volume(resource)
+        return self._body(operation, spec, **self._policies())
 
     def _policies(self) -> dict[str, Any]:
         chance, fields = self._chance, dict[str, Any]()

@@ -72,11 +72,15 @@ RARE = {
 }  # fmt: skip
 """How often a kind is drawn, where that is not 1."""
 
-QUIET_BEFORE_S = 3.0
+BEGIN_S = 3.0
 STORM_FAULTS = 14
 STORM_GAP_S = (0.3, 1.5)
-STORM_END_S = 5.0
-"""What a storm has begun is over after that."""
+STORM_END_S = 6.0
+"""How long it is quiet after the last fault of a storm is over."""
+LONG = ("pause", "cut", "hang", "host", "isolate")
+LONG_S = 8.0
+LONG_SHARE = 0.15
+"""Some of these last longer than pings, call time-outs and elections take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +107,26 @@ def draw_plan(seed: int, faults: int, *, cluster: bool = True) -> list[Planned]:
 def _cycles(chance: Random, faults: int, kinds: list[Kind]) -> Iterator[Planned]:
     weights = [RARE.get(kind, 1.0) for kind in kinds]
     measured = [kind for kind in MEASURED if kind in kinds]
-    at_s, left, cycle = QUIET_BEFORE_S, faults, 0
+    at_s, left, cycle = BEGIN_S, faults, 0
     while left:
         kind = measured[cycle % len(measured)]
         yield _draw(chance, kind, at_s, measured=True)
         at_s += MEASURED[kind]
         left, cycle = left - 1, cycle + 1
+        over_s = at_s
         for kind in chance.choices(kinds, weights, k=min(left, STORM_FAULTS)):
-            yield _draw(chance, kind, at_s)
+            fault = _draw(chance, kind, at_s)
+            yield fault
+            over_s = max(over_s, at_s + fault.duration_s)
             at_s += chance.uniform(*STORM_GAP_S)
             left -= 1
-        at_s += STORM_END_S + QUIET_BEFORE_S
+        at_s = max(at_s, over_s) + STORM_END_S
 
 
 def _draw(chance: Random, kind: Kind, at_s: float, *, measured: bool = False) -> Planned:
     duration_s = chance.uniform(2.0, 6.0) if kind.startswith("pause") else chance.uniform(0.3, 4.0)
+    if chance.random() < LONG_SHARE and kind.startswith(LONG):
+        duration_s += LONG_S
     return Planned(0, kind, at_s, chance.randrange(1 << 16), duration_s, chance.random(), measured)
 
 

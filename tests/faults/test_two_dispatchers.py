@@ -14,7 +14,7 @@ from tests.faults.site import Size
 from treeward.runtime.data_centre.child import Child
 
 SIZE = Size(servers=1, orchestrators=1, zone_supervisors=1, agents=2, zones=1, pods=2, hosts=1)
-BEHIND_UNITS = int(os.environ.get("FAULTS_BEHIND_UNITS", "600"))
+BEHIND_UNITS = int(os.environ.get("FAULTS_BEHIND_UNITS", "300"))
 """How many units it sleeps through, twice; 6,000 are a minute at this load."""
 
 
