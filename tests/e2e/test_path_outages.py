@@ -89,6 +89,28 @@ async def test_without_nats_a_program_is_alive_and_not_ready_and_ready_again_aft
         }
 
 
+async def test_an_orchestrator_that_was_frozen_goes_on_where_it_was(centre: DataCentre) -> None:
+    """It has not heard its own heartbeat for long; to stop for that and read everything again would make it busier."""
+    async with at(centre) as user:
+        await user.done("vm.patient", "create")
+        began = _dispatchers_begun(centre)
+        program = centre.programs["orchestrator-1"]
+        program.pause()
+        ticket = await user.submit("vm.patient", "stop")
+        woken_at_s = asyncio.get_running_loop().time() + 2.5
+        await until(lambda: asyncio.get_running_loop().time() > woken_at_s, "longer than its suspicion")
+        assert ticket not in user.outcomes
+        program.resume()
+        assert (await user.outcome(ticket)).type == "completed"
+        await user.done("vm.patient", "destroy")
+        assert _dispatchers_begun(centre) == began
+
+
+def _dispatchers_begun(centre: DataCentre) -> int:
+    log = (centre.folder.logs / "orchestrator-1.log").read_text()
+    return log.count('"message": "dispatches"')
+
+
 def _port(centre: DataCentre, name: str) -> int:
     """The port that the running program has logged."""
     lines = (centre.folder.logs / f"{name}.log").read_text().splitlines()

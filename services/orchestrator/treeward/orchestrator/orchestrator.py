@@ -57,8 +57,8 @@ class Orchestrator:
                 if self._lost.is_set():
                     self._lost.clear()
                     reader = await self._follow_root()
+                await self._contend()  # first: whoever was away itself has to know that before it believes others dead
                 await self._deal()
-                await self._contend()
                 await asyncio.sleep(DEAL_S)
             for zone in list(self.dispatching):
                 await self._stop_dispatching(zone)
@@ -113,7 +113,14 @@ class Orchestrator:
     # --- dispatchers ---------------------------------------------------------------------------------------------
 
     async def _deal(self) -> None:
-        alive = self.peers.alive(self.context.now_s())
+        """Start and stop dispatchers so that each zone has that of the orchestrator which it is dealt to.
+
+        We count as alive whatever we have heard of ourselves: an orchestrator too busy to hear its own heartbeat would
+        otherwise stop what it does, read everything again, and be busier still. Cut off, all stays as it is.
+        """
+        if not self.context.bus.connected:
+            return
+        alive = {*self.peers.alive(self.context.now_s()), self.context.instance}
         for zone in (*self._zones, ROOT):
             mine = rendezvous(zone, alive) == self.context.instance
             if mine and zone not in self.dispatching:
