@@ -37,6 +37,8 @@ class Link:
         self._cut = [False, False]
         self._held: tuple[list[Step], list[Step]] = ([], [])
         self._free_s = [0.0, 0.0]
+        self._reached_s: dict[int, float] = {}
+        """Connection that was lost -> until when what was on its way up still arrived."""
 
     def up(self, step: Step) -> None:
         """Have the bus do something, after a while, in order; dropped if there is no connection."""
@@ -66,11 +68,11 @@ class Link:
         if self.severed:
             return
         if self.connected:
-            for direction, held in enumerate(self._held):
-                steps = held[:]
-                held.clear()
-                for step in steps:
-                    self._send(direction, step, self._context if direction else self._loop.world)
+            (up, down), self._held = self._held, ([], [])
+            for step in up:
+                self._loop.call_soon(step, context=self._loop.world)
+            for step in down:
+                self._loop.call_soon(self._arrive_down, self.generation, step, context=self._context)
         else:
             self._loop.call_later(RECONNECT_S, self._reconnect, self.generation, context=self._loop.world)
 
@@ -78,24 +80,20 @@ class Link:
         """The connection breaks now, and is made again as soon as nothing is in its way."""
         if not self.connected or self.severed:
             return
-        self.connected = False
-        self._scatter()
+        self._break_off()
         self.call_program(lambda: self._tell(False))
         if not any(self._cut):
             self._loop.call_later(RECONNECT_S, self._reconnect, self.generation, context=self._loop.world)
 
     def sever(self) -> None:
         """The program is dead: nothing of it is sent from now on, nothing reaches it. What is on its way may arrive."""
-        self._scatter()
+        if self.connected:
+            self._break_off()
         self.severed = True
-        self.connected = False
 
     # inside
 
     def _send(self, direction: int, step: Step, context: Context) -> None:
-        if self._cut[direction]:
-            self._held[direction].append(step)
-            return
         at_s = self._loop.now_s + self._chance.uniform(0.1, 1.0) * self._latency_s + self.extra_s[direction]
         at_s = self._free_s[direction] = max(at_s, self._free_s[direction])
         if direction:
@@ -104,9 +102,12 @@ class Link:
             self._loop.call_at(at_s, self._arrive_up, self.generation, step, context=context)
 
     def _arrive_up(self, generation: int, step: Step) -> None:
-        if self._cut[0] and generation == self.generation and self.connected:
-            self._held[0].append(step)
-        elif generation == self.generation or self._chance.random() < 0.5:
+        if generation == self.generation and self.connected:
+            if self._cut[0]:
+                self._held[0].append(step)
+            else:
+                step()
+        elif self._loop.now_s <= self._reached_s.get(generation, 0.0):
             step()
 
     def _arrive_down(self, generation: int, step: Step) -> None:
@@ -117,14 +118,17 @@ class Link:
         else:
             step()
 
-    def _scatter(self) -> None:
-        """What was held up: a first part may still arrive, late; the rest is lost."""
+    def _break_off(self) -> None:
+        """Of what was on its way or held up a first part may still arrive, or arrive late; the rest is lost."""
+        self.connected = False
+        self._reached_s[self.generation] = self._loop.now_s + self._chance.random() * (
+            self._latency_s + self.extra_s[0]
+        )
         waiting, self._held = self._held[0], ([], [])
-        arriving = waiting[: self._chance.randint(0, len(waiting))] if waiting else []
-        if arriving:
+        if waiting:
+            self._reached_s[self.generation] = 0.0
+            self.late += waiting[: self._chance.randint(0, len(waiting))]
             delay_s = self._chance.choice((0.0, 1.0, LATE_S_MAX)) * self._chance.random()
-            for step in arriving:
-                self.late.append(step)
             self._loop.call_later(delay_s, self._arrive_late, context=self._loop.world)
 
     def _arrive_late(self) -> None:

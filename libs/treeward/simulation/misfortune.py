@@ -46,6 +46,17 @@ OF_THE_BUS = {
     "unavailable": 1,
 }
 OF_AGENTS = {"device_cut": 1}
+THEMES = (
+    ("mailbox_lost", "mailbox_doubled", "mailbox_late", "wipe_mailbox"),
+    ("mailbox_late", "mailbox_doubled", "second_dispatcher", "freeze", "delay_up"),
+    ("freeze", "cut", "cut_up", "device_slow", "device_double", "kill"),
+    ("kill", "device_lose", "device_cut", "device_slow", "device_double"),
+    ("kill", "replica_lag", "stall_bucket", "reset", "mailbox_lost"),
+    ("lose_answer", "passing", "doubt", "reset", "cut_down", "delay_down"),
+    ("device_fail", "device_refuse", "device_hang", "device_unreachable", "device_double", "kill"),
+    ("stall_history", "kill", "second_dispatcher", "mailbox_late"),
+)
+"""Faults that together attack one rule."""
 KINDS = OF_PROGRAMS | OF_ZONES | OF_THE_BUS | OF_AGENTS
 
 
@@ -64,7 +75,10 @@ def make_faults(shape: Shape, chance: Random, wishes: Sequence[Wish], end_s: flo
     """The faults of a run."""
     if chance.random() < 0.03:
         return []
-    chosen = chance.sample(sorted(KINDS), chance.choice((1, 2, 3, 5, 8, 12)))
+    if chance.random() < 0.5:
+        chosen = list(chance.choice(THEMES))
+    else:
+        chosen = chance.sample(sorted(KINDS), chance.choice((1, 2, 3, 5, 8, 12)))
     weights = [KINDS[kind] for kind in chosen]
     begin_s = chance.choice((0.0, READY_S, READY_S))
     busy_s = [wish.at_s for wish in wishes if not wish.is_set_up]

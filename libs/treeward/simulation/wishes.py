@@ -48,7 +48,7 @@ class Wisher:
         self._first = first
         self._exists: set[tuple[str, str]] = set()
         self._units: dict[tuple[str, str], list[int]] = {}
-        keys = [f"vm.vm-{number}" for number in range(chance.choice((1, 2, 3, 5)))]
+        keys = [f"vm.vm-{number}" for number in range(chance.choice((1, 1, 2, 3, 5)))]
         keys += [f"volume.volume-{number}" for number in range(chance.choice((0, 1)))]
         self._keys = keys + (["thing.thing-0"] if chance.random() < 0.3 else [])
 
@@ -58,7 +58,7 @@ class Wisher:
         begin_s = READY_S * chance.choice((0.3, 1.0))
         bursts: list[tuple[float, int]] = []
         while sum(size for _, size in bursts) < count:
-            bursts.append((chance.uniform(begin_s, end_s), chance.choice((1, 1, 2, 3, 5))))
+            bursts.append((chance.uniform(begin_s, end_s), chance.choice((1, 1, 2, 3, 5, 8))))
         for burst_s, size in sorted(bursts):
             place = zone_name(chance.randrange(self._shape.zones)), chance.choice(self._keys)
             spacing_s = chance.choice((0.0, 0.002, 0.05, 0.3))
@@ -96,7 +96,7 @@ class Wisher:
         body["on_failure"] = chance.choice(("wait", "wait", "wait", "fail", "reallocate"))
         if chance.random() < 0.2:
             body["attempts_max"] = chance.choice((1, 2))
-        if chance.random() < 0.1:
+        if chance.random() < 0.04:
             body["order"] = "supersede"
         return body, None
 
