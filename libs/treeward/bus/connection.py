@@ -27,6 +27,7 @@ HALF_OPEN_S: Final = 1.0
 """How long closing a lost link may take before it is cut."""
 ATTEMPT_S: Final = 5.0
 """How long one attempt to reconnect may hang before its link is cut."""
+API_PREFIX: Final = "$JS.API"
 PING_S: Final = 2.0
 PINGS_UNANSWERED_MAX: Final = 2
 RECONNECT_WAIT_S: Final = 0.25
@@ -68,13 +69,19 @@ def _subscribe_command(sid: int, subject: str, queue: str) -> bytes:
 class Connection:
     """A link to NATS that reconnects without end, until `close`."""
 
-    def __init__(self, inbox_prefix: str, crash: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, inbox_prefix: str, crash: Callable[[BaseException], None], api_prefix: str = API_PREFIX
+    ) -> None:
+        self.api_prefix = api_prefix
+        """Where requests to JetStream go; in an account without streams of its own it is another."""
         self.inbox = f"{inbox_prefix}.{NUID().next().decode()}"
         self.connected = False
         self.closed = False
         self._crash = crash
         self.counts: Counter[str] = Counter()
         """Events since the start: `lost`, `cut`, `violations`, `dropped`."""
+        self.violation = ""
+        """What the server last did not permit on this link; it takes a new link, or other credentials, to forget it."""
         self._client = LightClient(self)
         self._listeners: list[Callable[[bool], None]] = []
         self._tickers: dict[int, Callable[[float], None]] = {}
@@ -205,6 +212,7 @@ class Connection:
     def count_violation(self, text: str) -> None:
         """A permission is missing: the server only says so here, the one who asked merely hears nothing."""
         self.counts["violations"] += 1
+        self.violation = text
         logger.error("NATS refused for lack of permission", extra={"error": text})
 
     # Coming back
@@ -217,6 +225,7 @@ class Connection:
         if self.closed:
             return
         self.connected = True
+        self.violation = ""
         self._lost_at_s = None
         self._last_error = ""
         for sid, command in self._unsent.items():

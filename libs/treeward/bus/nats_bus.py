@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from treeward.bus.appender import GuardedAppender
-from treeward.bus.connection import HEADROOM_BYTES, Connection, Credentials, end_program
+from treeward.bus.connection import API_PREFIX, HEADROOM_BYTES, Connection, Credentials, end_program
 from treeward.bus.interface import (
     AppendResult,
     Draft,
@@ -59,6 +59,7 @@ class NatsBus:
         *,
         name: str = "treeward",
         inbox_prefix: str = "_INBOX",
+        api_prefix: str = API_PREFIX,
         credentials: Credentials | None = None,
         timeout_s: float | None = None,
         crash: Callable[[BaseException], None] = end_program,
@@ -68,7 +69,7 @@ class NatsBus:
         Raises BusUnavailableError when the time is over. `crash` is told of an exception out of a callback; the
         default ends the program.
         """
-        connection = Connection(inbox_prefix, crash)
+        connection = Connection(inbox_prefix, crash, api_prefix)
         await connection.connect(servers, name=name, credentials=credentials or Credentials(), timeout_s=timeout_s)
         return cls(connection)
 
@@ -81,6 +82,11 @@ class NatsBus:
     def counts(self) -> Mapping[str, int]:
         """What happened since the start: `lost` and `cut` links, `violations` of permissions, `dropped` messages."""
         return self.connection.counts
+
+    @property
+    def violation(self) -> str | None:
+        """What the server did not permit since the link was made; None: nothing. Denials reach nobody else."""
+        return self.connection.violation or None
 
     async def close(self) -> None:
         """Flush what can be flushed within 2 s and end the connection. Never raises."""

@@ -178,7 +178,7 @@ class StreamReader:
         if wanted <= 0:
             return
         pull = f'{{"batch":{wanted},"expires":{int(PULL_S * _NS)},"idle_heartbeat":{int(HEARTBEAT_S * _NS)}}}'
-        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}"
+        subject = f"{self._connection.api_prefix}.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}"
         if self._connection.publish(subject, pull.encode(), reply=self._inbox):
             self._credit += wanted
 

@@ -35,6 +35,7 @@ class Requests:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.api_prefix = connection.api_prefix
         self._prefix = f"{connection.inbox}.q."
         self._open: dict[int, Continuation] = {}
         self._tokens = itertools.count()

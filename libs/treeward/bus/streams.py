@@ -96,7 +96,7 @@ class Streams:
         """JetStream's settled answer, which may be an error; raises BusUnavailableError if there is none in time."""
         body = json.dumps(question).encode() if question else b""
         answer = await self._requests.ask_until(
-            f"$JS.API.{endpoint}", body, timeout_s=TIMEOUT_S, attempt_s=2.0, good=is_settled
+            f"{self._requests.api_prefix}.{endpoint}", body, timeout_s=TIMEOUT_S, attempt_s=2.0, good=is_settled
         )
         reply: Mapping[str, Any] = json.loads(answer.data)
         return reply
@@ -125,7 +125,7 @@ class Streams:
             await asyncio.sleep(RETRY_WAIT_S)
 
     async def _direct(self, stream: str, question: Mapping[str, Any]) -> Stored | None:
-        subject, body = f"$JS.API.DIRECT.GET.{stream}", json.dumps(question).encode()
+        subject, body = f"{self._requests.api_prefix}.DIRECT.GET.{stream}", json.dumps(question).encode()
         loop = asyncio.get_running_loop()
         give_up_s = loop.time() + TIMEOUT_S
         answer = await self._requests.ask(subject, body, timeout_s=1.0)

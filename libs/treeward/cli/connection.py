@@ -3,14 +3,12 @@
 import asyncio
 import contextlib
 import logging
-import ssl
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import typer
 import uvloop
 
-from treeward.bus.connection import Credentials
 from treeward.bus.interface import (
     BusError,
     BusUnavailableError,
@@ -20,6 +18,7 @@ from treeward.bus.interface import (
 )  # fmt: skip
 from treeward.bus.nats_bus import NatsBus
 from treeward.cli.output import INTERRUPTED, NO, UNAVAILABLE, CommandError, fail
+from treeward.runtime.login import credentials_of
 from treeward.runtime.settings import Settings
 from treeward.runtime.settings_file import BadSettingsError
 
@@ -62,11 +61,19 @@ async def connected(server: str | None) -> AsyncIterator[NatsBus]:
     """A bus on `server`, else on what the settings name; raises CommandError with UNAVAILABLE after 3 s."""
     try:
         settings = Settings.load()
+        credentials = credentials_of(settings)
     except BadSettingsError as error:
         raise CommandError(str(error)) from None
     servers = [part.strip() for part in server.split(",")] if server else list(settings.nats_url)
     try:
-        bus = await NatsBus.connect(servers, name="treeward", credentials=credentials_of(settings), timeout_s=CONNECT_S)
+        bus = await NatsBus.connect(
+            servers,
+            name="treeward",
+            inbox_prefix=settings.nats_inbox_prefix,
+            api_prefix=settings.nats_api_prefix,
+            credentials=credentials,
+            timeout_s=CONNECT_S,
+        )
     except BusUnavailableError:
         where = ", ".join(servers)
         text = f"no NATS server answers at {where}; start one (`treeward up`) or choose another with --server"
@@ -77,20 +84,3 @@ async def connected(server: str | None) -> AsyncIterator[NatsBus]:
         yield bus
     finally:
         await bus.close()
-
-
-def credentials_of(settings: Settings) -> Credentials:
-    """How to log in, as the settings say; raises CommandError if a file of them cannot be used."""
-    tls = None
-    if settings.nats_tls_ca_file or settings.nats_tls_certificate_file:
-        try:
-            tls = ssl.create_default_context(cafile=settings.nats_tls_ca_file)
-            if settings.nats_tls_certificate_file is not None:
-                tls.load_cert_chain(settings.nats_tls_certificate_file, settings.nats_tls_key_file)
-        except (OSError, ssl.SSLError) as error:
-            raise CommandError(f"the TLS files of TREEWARD_NATS_TLS_... cannot be used: {error}") from None
-    return Credentials(
-        credentials_file=str(settings.nats_credentials_file) if settings.nats_credentials_file else None,
-        nkey_seed_file=str(settings.nats_nkey_file) if settings.nats_nkey_file else None,
-        tls=tls,
-    )

@@ -12,7 +12,16 @@ from pydantic import Field, FilePath, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from treeward.runtime.settings_file import BadSettingsError, FileSource, explain
-from treeward.runtime.settings_types import DAY_S, DeviceAddress, Labels, Replicas, Seconds, Servers, Token
+from treeward.runtime.settings_types import (
+    DAY_S,
+    DeviceAddress,
+    Labels,
+    Replicas,
+    Seconds,
+    Servers,
+    SubjectPrefix,
+    Token,
+)
 from treeward.schemas import streams
 
 PREFIX = "TREEWARD_"
@@ -53,6 +62,10 @@ class Settings(BaseSettings):
     """Own certificate, where the servers ask for one."""
     nats_tls_key_file: FilePath | None = None
     """Key of the own certificate."""
+    nats_inbox_prefix: SubjectPrefix = "_INBOX"
+    """Where answers to this program go; with credentials, the prefix that they allow."""
+    nats_api_prefix: SubjectPrefix = "$JS.API"
+    """How JetStream is called; in an account that has no streams of its own, the prefix of its imports."""
 
     # detecting and replacing owners
     heartbeat_s: Seconds = 0.25

@@ -59,3 +59,5 @@ Servers = Annotated[
 Labels = Annotated[units.Labels, NoDecode, BeforeValidator(_pairs)]
 DeviceAddress = Annotated[str, AfterValidator(_device)]
 Replicas = Annotated[Literal[1, 3, 5], BeforeValidator(_whole)]
+SubjectPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_$-]+(\.[A-Za-z0-9_$-]+)*$")]
+"""The beginning of subjects, without the point behind it."""

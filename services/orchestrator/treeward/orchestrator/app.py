@@ -6,7 +6,6 @@ is made. What was asked meanwhile is answered by the other orchestrators, or ask
 """
 
 import asyncio
-import ssl
 from collections.abc import Coroutine
 from importlib.metadata import version
 from typing import Any
@@ -19,6 +18,7 @@ from treeward.orchestrator.api.micro import SERVICE, Micro
 from treeward.orchestrator.api.presences import Presences
 from treeward.orchestrator.api.questions import Questions
 from treeward.runtime.context import Context
+from treeward.runtime.login import tls_of
 from treeward.runtime.settings import Settings
 
 PING_S = 2.0
@@ -68,17 +68,14 @@ def make_broker(context: Context) -> NatsBroker:
         drain_timeout=2,
         graceful_timeout=2.0,
         logger=None,
+        inbox_prefix=settings.nats_inbox_prefix,
         security=_security(settings),
     )
 
 
 def _security(settings: Settings) -> NatsSecurity | None:
     """How the bus logs in, in FastStream's words."""
-    tls = None
-    if settings.nats_tls_ca_file is not None or any(url.startswith("tls://") for url in settings.nats_url):
-        tls = ssl.create_default_context(cafile=settings.nats_tls_ca_file)
-        if settings.nats_tls_certificate_file is not None:
-            tls.load_cert_chain(settings.nats_tls_certificate_file, settings.nats_tls_key_file)
+    tls = tls_of(settings)
     if settings.nats_nkey_file is not None:
         return NatsNKey(settings.nats_nkey_file, ssl_context=tls)
     if settings.nats_credentials_file is not None:
