@@ -31,7 +31,7 @@ def test_a_command_line_of_the_page_is_understood(line: str) -> None:
 
 def test_the_page_shows_every_command_but_those_with_pages_of_their_own() -> None:
     shown = {line.split()[1] for line in LINES}
-    assert shown == COMMANDS.keys() - {"up", "demo", "device"}
+    assert shown == COMMANDS.keys() - {"up", "demo", "device", "credentials"}
 
 
 def test_the_topology_of_the_page_can_be_applied() -> None:

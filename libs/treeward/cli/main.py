@@ -45,6 +45,7 @@ COMMANDS = {
     "release": Entry("steer", "release", "Let a quarantined resource out."),
     "drain": Entry("steer", "drain", "Empty a host or pod, or let an instance hand over and end."),
     "hand-off": Entry("steer", "hand_off", "Let another orchestrator own root."),
+    "credentials": Entry("credentials", "app", "Make keys for services and people, and the server's accounts."),
     "replay": Entry("replay.command", "app", "Replay a recorded workload and judge the result."),
     "device": Entry("device", "app", "Inject faults into a device simulator and read its books."),
 }

@@ -1,0 +1,359 @@
+"""The real server, with the generated accounts: every forbidden thing is denied, every allowed thing works."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.support.credentials import accounts_of, connected_as
+from tests.support.until import until
+
+from treeward.bus.interface import Draft, Guard, Start, Stored
+from treeward.bus.nats_bus import NatsBus
+from treeward.bus.permissions import filters
+from treeward.cli.credentials_folder import CredentialsFolder, User
+from treeward.runtime.embedded_nats import EmbeddedNats
+from treeward.schemas import streams, subjects
+from treeward.schemas.address import ROOT
+from treeward.schemas.streams import Retention
+
+AGENT, SUPERVISOR, ORCHESTRATOR = "pod-agent_zone-a", "zone-supervisor_zone-a", "orchestrator"
+SUBMITTER, READER = "submitter_ci", "reader_audit"
+
+
+class Site:
+    """A server, its credentials and an operator who sees all that is stored."""
+
+    def __init__(self, url: str, folder: Path, bus: NatsBus) -> None:
+        self.url = url
+        self.folder = folder
+        self.bus = bus
+
+    async def positions(self) -> dict[str, tuple[int, int, int]]:
+        """First and last position and size of every stream that somebody else than the server writes."""
+        found = {}
+        for zone in (ROOT, "zone-a", "zone-b"):
+            for spec in (spec for spec in streams.streams_of(zone, Retention()) if spec.subjects):
+                state = await self.bus.state(spec.name)
+                assert state is not None, spec.name
+                found[spec.name] = (state.first, state.last, state.messages)
+        return found
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    folder = tmp_path / "credentials"
+    here = CredentialsFolder(folder)
+    here.make(["zone-a", "zone-b"])
+    here.add(User(role="submitter", name="ci", addresses=("zone-a.vm.*", "zone-a.volume.data")))
+    here.add(User(role="reader", name="audit", zones=("zone-a",)))
+    server = EmbeddedNats(tmp_path / "nats", extra=accounts_of(folder))
+    server.start()
+    try:
+        async with connected_as(server.url, folder, "bootstrap") as bus:
+            await bus.provision(ROOT, Retention())
+            assert bus.violation is None
+        async with connected_as(server.url, folder, ORCHESTRATOR) as bus:
+            for zone in (ROOT, "zone-a", "zone-b"):
+                await bus.provision(zone, Retention())
+            yield Site(server.url, folder, bus)
+            assert bus.violation is None
+    finally:
+        server.kill()
+
+
+FORBIDDEN_TO_PUBLISH = [
+    # who, what, why not
+    (AGENT, subjects.claim_of_pod("zone-a", "a1"), "claims its own pod"),
+    (AGENT, subjects.claim_of_zone("zone-a"), "claims its zone"),
+    (AGENT, subjects.claim_of_zone(ROOT), "claims root"),
+    (AGENT, subjects.log("zone-a", "vm.web-1", "placed"), "places"),
+    (AGENT, subjects.log("zone-a", "vm.web-1", "forgotten"), "forgets"),
+    (AGENT, subjects.log("zone-a", "pod.a1", "completed"), "answers for a pod"),
+    (AGENT, subjects.log("zone-b", "vm.web-1", "completed"), "writes another zone's log"),
+    (AGENT, subjects.mailbox("zone-a", "a1", "vm.web-1"), "dispatches"),
+    (AGENT, subjects.work("zone-a", "vm.web-1"), "submits"),
+    (AGENT, streams.state_subject("zone-a", "vm.web-1"), "writes the bucket"),
+    (AGENT, subjects.event("zone-a", "vm.web-1", "completed"), "invents an event"),
+    (AGENT, subjects.presence("zone-supervisor", "x"), "passes for a supervisor"),
+    (AGENT, subjects.control("orchestrator-1"), "stops others"),
+    (AGENT, "tw.js.STREAM.INFO.WORK_zone-a", "looks at WORK"),
+    (AGENT, "tw.js.STREAM.MSG.GET.WORK_zone-a", "reads WORK"),
+    (AGENT, "tw.js.DIRECT.GET.WORK_zone-a", "reads WORK past the consumers"),
+    (AGENT, "tw.js.CONSUMER.CREATE.WORK_zone-a.x.tw.work.zone-a.>", "consumes WORK"),
+    (AGENT, "tw.js.CONSUMER.CREATE.LOG_zone-b.x.tw.log.zone-b.>", "consumes another zone's log"),
+    (AGENT, "tw.js.CONSUMER.MSG.NEXT.WORK_zone-a.x", "takes from somebody's consumer of WORK"),
+    (AGENT, "tw.js.STREAM.PURGE.LOG_zone-a", "purges the log"),
+    (AGENT, "tw.js.STREAM.DELETE.LOG_zone-a", "deletes the log"),
+    (AGENT, "$JS.API.STREAM.PURGE.LOG_zone-a", "purges the log under the other prefix"),
+    (AGENT, f"_INBOX_{SUPERVISOR}.x", "answers in another's place"),
+    (SUPERVISOR, subjects.claim_of_zone("zone-a"), "claims its own zone"),
+    (SUPERVISOR, subjects.claim_of_pod("zone-b", "b1"), "claims another zone's pod"),
+    (SUPERVISOR, subjects.work("zone-b", "vm.web-1"), "submits in another zone"),
+    (SUPERVISOR, subjects.work(ROOT, "zone.zone-c"), "makes a zone"),
+    (SUPERVISOR, subjects.mailbox("zone-a", "a1", "vm.web-1"), "dispatches"),
+    (SUPERVISOR, "tw.js.STREAM.PURGE.WORK_zone-a", "purges WORK"),
+    (SUPERVISOR, "tw.js.STREAM.MSG.GET.WORK_zone-a", "reads WORK"),
+    (ORCHESTRATOR, subjects.log("zone-a", "vm.web-1", "completed"), "answers for a resource"),
+    (ORCHESTRATOR, subjects.claim_of_pod("zone-a", "a1"), "claims a pod"),
+    (ORCHESTRATOR, subjects.work("zone-a", "vm.web-1"), "submits"),
+    (ORCHESTRATOR, subjects.claim_of_zone("zone-c"), "claims a zone without credentials"),
+    (ORCHESTRATOR, "$JS.API.STREAM.PURGE.LOG_zone-a", "purges a log"),
+    (ORCHESTRATOR, "$JS.API.STREAM.PURGE.WORK_HISTORY_zone-a", "purges the history"),
+    (ORCHESTRATOR, "$JS.API.STREAM.DELETE.WORK_zone-a", "deletes WORK"),
+    (ORCHESTRATOR, "$JS.API.STREAM.UPDATE.WORK_zone-a", "changes WORK"),
+    (ORCHESTRATOR, "$JS.API.STREAM.CREATE.OTHER", "makes other streams"),
+    (SUBMITTER, subjects.work("zone-b", "vm.web-1"), "submits in a zone not listed"),
+    (SUBMITTER, subjects.work("zone-a", "host.a1-h1"), "submits for a kind not listed"),
+    (SUBMITTER, subjects.work("zone-a", "volume.other"), "submits for an address not listed"),
+    (SUBMITTER, subjects.work(ROOT, "zone.zone-a"), "steers a zone"),
+    (SUBMITTER, subjects.log("zone-a", "vm.web-1", "completed"), "answers itself"),
+    (SUBMITTER, subjects.claim_of_pod("zone-a", "a1"), "claims"),
+    (SUBMITTER, subjects.mailbox("zone-a", "a1", "vm.web-1"), "passes WORK by"),
+    (SUBMITTER, subjects.presence("pod-agent", "x"), "passes for an agent"),
+    (SUBMITTER, "tw.js.STREAM.MSG.GET.WORK_zone-a", "reads others' work"),
+    (SUBMITTER, "$JS.API.STREAM.PURGE.WORK_zone-a", "purges"),
+    (READER, subjects.work("zone-a", "vm.web-1"), "submits"),
+    (READER, subjects.log("zone-a", "vm.web-1", "completed"), "writes a log"),
+    (READER, subjects.api("state", "zone-b"), "asks about a zone not listed"),
+    (READER, "tw.js.STREAM.MSG.GET.LOG_zone-b", "reads a zone not listed"),
+    (READER, "tw.js.STREAM.PURGE.LOG_zone-a", "purges"),
+    (READER, subjects.control("pod-agent-1"), "stops an instance"),
+    ("bootstrap", "$JS.API.STREAM.DELETE.LOG_root", "deletes"),
+    ("bootstrap", "$JS.API.STREAM.UPDATE.LOG_root", "changes"),
+    ("bootstrap", subjects.work(ROOT, "zone.zone-a"), "submits"),
+    ("operator", subjects.log("zone-a", "vm.web-1", "completed"), "answers for a resource"),
+    ("operator", subjects.claim_of_pod("zone-a", "a1"), "claims"),
+    ("operator", subjects.mailbox("zone-a", "a1", "vm.web-1"), "passes WORK by"),
+    ("operator", "$JS.API.STREAM.PURGE.LOG_zone-a", "purges"),
+]
+FORBIDDEN_TO_HEAR = [
+    (AGENT, "tw.work.>", "hears WORK"),
+    (AGENT, "tw.mailbox.>", "hears mailboxes"),
+    (AGENT, "tw.log.zone-b.>", "hears another zone's log"),
+    (AGENT, f"_INBOX_{SUPERVISOR}.>", "hears another's answers"),
+    (AGENT, "_INBOX.>", "hears everybody's answers"),
+    (AGENT, ">", "hears everything"),
+    (SUPERVISOR, "tw.work.>", "hears WORK"),
+    (SUPERVISOR, f"_INBOX_{AGENT}.>", "hears another's answers"),
+    (ORCHESTRATOR, "_INBOX_operator.>", "hears another's answers"),
+    (ORCHESTRATOR, "tw.work.>", "hears WORK past its stream"),
+    (SUBMITTER, "tw.work.>", "hears others' work"),
+    (SUBMITTER, "tw.event.zone-a.host.>", "hears events of a kind not listed"),
+    (SUBMITTER, "tw.event.zone-b.>", "hears events of a zone not listed"),
+    (READER, "tw.event.zone-b.>", "hears events of a zone not listed"),
+    (READER, "tw.work.>", "hears WORK"),
+    ("operator", "_INBOX_orchestrator.>", "hears another's answers"),
+]  # fmt: skip
+BY_THE_SERVERS_HAND = [
+    # who, a request that is allowed, its body, and the reply subject where its answer should do harm
+    (SUBMITTER, "tw.work.zone-a.vm.x", "{}", subjects.claim_of_pod("zone-a", "a1")),
+    (SUBMITTER, "tw.work.zone-a.vm.x", "{}", subjects.claim_of_zone(ROOT)),
+    (SUBMITTER, "tw.work.zone-a.vm.x", "{}", subjects.work("zone-b", "vm.x")),
+    (SUBMITTER, "tw.work.zone-a.vm.x", "{}", subjects.work("zone-a", "volume.other")),
+    (AGENT, "tw.js.DIRECT.GET.LOG_zone-a", '{"seq":1}', subjects.claim_of_pod("zone-b", "b1")),
+    (AGENT, "tw.log.zone-a.vm.x.completed", "{}", subjects.claim_of_pod("zone-a", "a1")),
+    (AGENT, "tw.log.zone-a.vm.x.completed", "{}", subjects.claim_of_zone("zone-a")),
+    (AGENT, "tw.log.zone-a.vm.x.completed", "{}", subjects.work("zone-a", "vm.x")),
+    (AGENT, "tw.log.zone-a.vm.x.completed", "{}", subjects.work("zone-b", "vm.x")),
+    (SUPERVISOR, "tw.work.zone-a.vm.x", "{}", subjects.claim_of_pod("zone-b", "b1")),
+    (AGENT, "tw.js.DIRECT.GET.LOG_zone-a", '{"seq":1}', subjects.claim_of_pod("zone-a", "a1")),
+    (AGENT, "tw.js.STREAM.INFO.LOG_zone-a", "", subjects.work("zone-a", "vm.x")),
+    (READER, "tw.js.DIRECT.GET.LOG_zone-a", '{"seq":1}', subjects.log("zone-a", "vm.x", "completed")),
+]  # fmt: skip
+
+
+async def test_everything_that_is_forbidden_is_denied_and_said(site: Site) -> None:
+    async with connected_as(site.url, site.folder, SUPERVISOR) as bus:
+        claim = subjects.claim_of_pod("zone-a", "a1")
+        await bus.append_expecting("LOG_zone-a", Draft(claim, b"{}"), subject=claim, position=0)
+    before = await site.positions()
+    rows = []
+    for name in dict.fromkeys(who for who, *_ in (*FORBIDDEN_TO_PUBLISH, *FORBIDDEN_TO_HEAR)):
+        async with connected_as(site.url, site.folder, name) as bus:
+            for verb, table in (("publish", FORBIDDEN_TO_PUBLISH), ("subscribe", FORBIDDEN_TO_HEAR)):
+                for who, subject, what in table:
+                    if who == name:
+                        rows.append((who, what, subject, await _denied(bus, verb, subject)))
+            assert bus.violation
+    for who, what, subject, denied in rows:
+        print(f"{'denied' if denied else 'NOT DENIED':<11} {who:<24} {what:<45} {subject}")
+    assert [row for row in rows if not row[-1]] == []
+    assert await site.positions() == before
+    print(f"{len(rows)} forbidden things, all denied")
+
+
+async def _denied(bus: NatsBus, verb: str, subject: str) -> bool:
+    violations = bus.counts["violations"]
+    if verb == "publish":
+        bus.publish(subject, b"{}")
+    else:
+        await bus.subscribe(subject, lambda *_: None)
+    try:
+        async with asyncio.timeout(5.0):
+            while bus.counts["violations"] == violations:
+                await asyncio.sleep(0.002)
+    except TimeoutError:
+        return False
+    return bus.violation is not None and subject.lower() in bus.violation.lower()
+
+
+async def test_the_server_cannot_be_made_to_write_for_somebody_else(site: Site) -> None:
+    """It publishes answers without looking at the reply subject: only the account keeps it in."""
+    async with connected_as(site.url, site.folder, SUPERVISOR) as bus:
+        claim = subjects.claim_of_pod("zone-a", "a1")
+        await bus.append_expecting("LOG_zone-a", Draft(claim, b"{}"), subject=claim, position=0)
+    for who, subject, body, reply in BY_THE_SERVERS_HAND:
+        async with connected_as(site.url, site.folder, who) as bus:
+            bus.connection.publish(subject, body.encode(), reply=reply)
+            # The same once more: when this is answered, so was that.
+            assert await bus.requests.ask(subject, body.encode(), timeout_s=5.0) is not None
+            assert bus.violation is None
+        print(f"{'sent':<11} {who:<24} {subject} > {reply}")
+    rows = len(BY_THE_SERVERS_HAND)
+    stored: list[str] = []
+    for name in ("WORK_zone-a", "WORK_zone-b", "LOG_root", "LOG_zone-a", "LOG_zone-b"):
+        here: list[Stored] = []
+        state = await site.bus.state(name)
+        assert state is not None
+        subject = filters(name.partition("_")[2])[name]
+        await site.bus.read(name, subject, 1, here.append, on_lost=lambda: None)
+        await until(lambda state=state, here=here: len(here) == state.messages, name)
+        stored += [message.subject for message in here]
+    work, log = "tw.work.zone-a.vm.x", "tw.log.zone-a.vm.x.completed"
+    asked = Counter(subject for _, subject, _, _ in BY_THE_SERVERS_HAND for _ in range(2))
+    assert Counter(stored) == {claim: 1, work: asked[work], log: asked[log]}
+    print(f"{rows} requests with a reply subject that would do harm, all kept in")
+    # In the account that has the streams it would work: whoever is in it is trusted, and this test would see it.
+    site.bus.connection.publish("$JS.API.DIRECT.GET.LOG_zone-a", b'{"seq":1}', reply="tw.log.zone-b.vm.x.completed")
+    last = await site.bus.last("LOG_zone-b", "tw.log.zone-b.>")
+    while last is None:
+        await asyncio.sleep(0.01)
+        last = await site.bus.last("LOG_zone-b", "tw.log.zone-b.>")
+    assert last.subject == "tw.log.zone-b.vm.x.completed"
+
+
+async def test_everything_that_is_allowed_works(site: Site) -> None:
+    done: list[str] = []
+    url, folder = site.url, site.folder
+
+    def works(who: str, what: str) -> None:
+        done.append(what)
+        print(f"works       {who:<24} {what}")
+
+    heard: list[str] = []
+    async with (
+        connected_as(url, folder, SUBMITTER) as submitter,
+        connected_as(url, folder, READER) as reader,
+        connected_as(url, folder, SUPERVISOR) as supervisor,
+        connected_as(url, folder, AGENT) as agent,
+        connected_as(url, folder, "operator") as operator,
+    ):
+        buses = {SUBMITTER: submitter, READER: reader, SUPERVISOR: supervisor, AGENT: agent, "operator": operator}
+        for name, bus in (("submitter", submitter), ("reader", reader), ("operator", operator)):
+            event = "tw.event.zone-a.vm.*.*" if name == "submitter" else "tw.event.zone-a.*.*.*"
+            await bus.subscribe(event, lambda subject, *_, name=name: heard.append(f"{name} {subject}"))
+        presences: list[str] = []
+        for name, bus in ((SUPERVISOR, supervisor), (ORCHESTRATOR, site.bus)):
+            await bus.subscribe(
+                subjects.presence_of("pod-agent"), lambda subject, *_, name=name: presences.append(f"{name} {subject}")
+            )
+        assert (await submitter.submit("tw.work.zone-a.vm.web-1", b"{}", message_id="once")).ticket == 1
+        assert (await submitter.submit("tw.work.zone-a.vm.web-1", b"{}", message_id="once")).duplicate
+        assert (await submitter.submit("tw.work.zone-a.volume.data", b"{}")).ticket == 2
+        works(SUBMITTER, "submits, with receipt, and twice under one message id")
+
+        taken: list[Stored] = []
+        work = await site.bus.read("WORK_zone-a", "tw.work.zone-a.>", 1, taken.append, on_lost=lambda: None)
+        await until(lambda: len(taken) == 2, "WORK")
+        await work.close()
+        works(ORCHESTRATOR, "reads WORK")
+
+        zone_claim = subjects.claim_of_zone("zone-a")
+        zone_epoch = await site.bus.append_expecting(
+            "LOG_zone-a", Draft(zone_claim, b"{}", None, True), subject=zone_claim, position=0
+        )
+        assert isinstance(zone_epoch, int)
+        root_claim = subjects.claim_of_zone(ROOT)
+        draft = Draft(root_claim, b"{}")
+        assert await site.bus.append_expecting("LOG_root", draft, subject=root_claim, position=0) == 1
+        works(ORCHESTRATOR, "claims root and a zone")
+
+        owner = supervisor.appender("LOG_zone-a", Guard(zone_claim, zone_epoch))
+        pod_epoch = await _append(owner, [Draft(subjects.claim_of_pod("zone-a", "a1"), b"{}")])
+        assert isinstance(pod_epoch, int)
+        assert isinstance(await _append(owner, [Draft("tw.log.zone-a.vm.web-1.placed", b"{}")] * 30), int)
+        works(SUPERVISOR, "claims a pod and places, thirty in one batch")
+        assert isinstance((await supervisor.submit("tw.work.zone-a.vm.web-1", b"{}")).ticket, int)
+        works(SUPERVISOR, "submits the units of a drain")
+
+        mailbox: list[Stored] = []
+        await agent.read(
+            "MAILBOX_zone-a", subjects.mailbox_of("zone-a", "a1"), Start.NEW, mailbox.append, on_lost=lambda: None
+        )
+        site.bus.publish(subjects.mailbox("zone-a", "a1", "vm.web-1"), b"unit")
+        await until(lambda: mailbox, "a unit in the mailbox")
+        works(ORCHESTRATOR, "sends into a mailbox")
+        works(AGENT, "reads its mailbox")
+
+        answered = agent.appender("LOG_zone-a", Guard(subjects.claim_of_pod("zone-a", "a1"), pod_epoch))
+        position = await _append(answered, [Draft("tw.log.zone-a.vm.web-1.completed", b'{"a":1}')])
+        assert isinstance(position, int)
+        works(AGENT, "answers under the guard of its claim")
+        fenced = await _append(agent.appender("LOG_zone-a", Guard(zone_claim, 99)), [
+            Draft("tw.log.zone-a.vm.web-1.completed", b"{}")
+        ])  # fmt: skip
+        assert not isinstance(fenced, int) and fenced.fenced  # type: ignore[union-attr]
+        works(AGENT, "is refused by the log itself when it has been replaced")
+        last = await agent.last("LOG_zone-a", subjects.log_of_resource("zone-a", "vm.web-1"), at_least=position)
+        assert last is not None and last.position == position
+        works(AGENT, "reads the last event of a resource")
+        everybody = {f"{name} tw.event.zone-a.vm.web-1.completed" for name in ("submitter", "reader", "operator")}
+        await until(lambda: everybody <= set(heard), "the event")
+        works(SUBMITTER, "hears what became of its unit")
+
+        agent.publish(subjects.presence("pod-agent", "pod-agent-1"), b"{}")
+        await until(lambda: len(presences) == 2, "the heartbeat, in the zone and outside")
+        works(AGENT, "is heard by its supervisor and by the orchestrators")
+
+        async def yes(_subject: str, _body: bytes) -> bytes:
+            return b"yes"
+
+        await agent.serve(subjects.owner_api("explain", "zone-a", "a1"), yes)
+        await agent.serve(subjects.control("pod-agent-1"), yes)
+        await supervisor.serve(subjects.control("zone-supervisor-1"), yes)
+        await site.bus.serve(subjects.api("state", "*"), yes)
+        await agent.connection._client.flush()
+        await supervisor.connection._client.flush()
+        await site.bus.connection._client.flush()
+        explain = subjects.owner_api("explain", "zone-a", "a1")
+        assert await site.bus.request(explain, b"", timeout_s=5.0) == b"yes"
+        works(AGENT, "tells an orchestrator what it has in hand")
+        for instance in ("pod-agent-1", "zone-supervisor-1"):
+            assert await operator.request(subjects.control(instance), b"", timeout_s=5.0) == b"yes"
+        works("operator", "drains an instance")
+        for bus in (operator, reader):
+            assert await bus.request(subjects.api("state", "zone-a"), b"", timeout_s=5.0) == b"yes"
+        works(READER, "asks about its zone")
+        log: list[Stored] = []
+        await reader.read("LOG_zone-a", subjects.log_of_zone("zone-a"), 1, log.append, on_lost=lambda: None)
+        await until(lambda: log and log[-1].position == position, "the log")
+        works(READER, "reads the log from its beginning")
+        state: list[Stored] = []
+        key = streams.state_subject("zone-a", "*.*")
+        await reader.read("KV_tw_state_zone-a", key, 1, state.append, on_lost=lambda: None, purged_is_fine=True)
+        await until(lambda: any(entry.data == b'{"a":1}' for entry in state), "the server fills the bucket")
+        entry = await reader.last("KV_tw_state_zone-a", streams.state_subject("zone-a", "vm.web-1"))
+        assert entry is not None and entry.data == b'{"a":1}'
+        works(READER, "reads the state bucket")
+        await site.bus.purge("WORK_zone-a", below=2)
+        works(ORCHESTRATOR, "purges WORK")
+        assert {name: bus.violation for name, bus in buses.items() if bus.violation} == {}
+    print(f"{len(done)} allowed things, all work")
+
+
+async def _append(appender, drafts):  # type: ignore[no-untyped-def]
+    future = asyncio.get_running_loop().create_future()
+    appender.append(drafts, future.set_result)
+    return await asyncio.wait_for(future, 10.0)
