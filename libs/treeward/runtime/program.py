@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import uvloop
 
-from treeward.runtime.clock import Clock, SystemClock
+from treeward.runtime.clock import Clock, SteadyClock, SystemClock
 from treeward.runtime.http import HttpPort, Readiness
 from treeward.runtime.loop_watch import LoopWatch
 from treeward.runtime.settings import PREFIX, Settings
@@ -74,7 +74,7 @@ def run_program(name: str, service: Service) -> NoReturn:
     instance = new_instance(settings.name or name)
     metrics = Metrics()
     tracer = tracer_from_environment(name, instance, zone=settings.zone, dropped=metrics.counter(names.SPANS_DROPPED))
-    clock = SystemClock()
+    clock = SteadyClock(SystemClock())
     watch = LoopWatch(clock)
     readiness = Readiness()
     fields = {"service": name, "instance": instance} | ({"zone": settings.zone} if settings.zone else {})

@@ -6,6 +6,7 @@ from contextvars import Context as ContextVars
 from random import Random
 from typing import Any, cast
 
+from treeward.runtime.clock import SteadyClock
 from treeward.runtime.context import Context, limits_of
 from treeward.runtime.settings import Settings
 from treeward.simulation.bus import SimulatedBus
@@ -116,7 +117,7 @@ class Program:
         settings = Settings.model_construct(name=self.name, **self._settings)
         context = Context(
             bus=SimulatedBus(self._server, self.link, self.instance),
-            clock=self.clock,
+            clock=SteadyClock(self.clock),
             log=cast("Log", TraceLog(self._trace, self.instance)),
             metrics=Metrics(),
             tracer=Tracer(None),

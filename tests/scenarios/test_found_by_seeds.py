@@ -1,0 +1,25 @@
+"""What the simulation has found, kept: each run was wrong once."""
+
+from dataclasses import replace
+
+import pytest
+
+from treeward.simulation.misfortune import make_plan
+from treeward.simulation.plan import Fault, Plan
+from treeward.simulation.run import Verdict, run_plan
+
+
+def carry_out(plan: Plan) -> Verdict:
+    verdict = run_plan(plan)
+    assert not verdict.violations
+    return verdict
+
+
+@pytest.mark.parametrize("program", ["supervisor-0", "supervisor-1", "agent-0", "orchestrator-0", "orchestrator-1"])
+@pytest.mark.parametrize("set_by_s", [-3600.0, -10.0, 3600.0])
+def test_a_clock_that_is_set_does_not_stop_suspicion_or_time_outs(program: str, set_by_s: float) -> None:
+    plan = make_plan(0)
+    shape = replace(plan.shape, orchestrators=2, zone_supervisors=2, pod_agents=2)
+    others = [other for other in ("agent-0", "agent-1", "orchestrator-0", "supervisor-0") if other != program]
+    faults = (Fault(3.0, "clock", program, 1.0, set_by_s), *(Fault(3.3, "kill", other, 1.0) for other in others))
+    carry_out(replace(plan, shape=shape, faults=faults))
