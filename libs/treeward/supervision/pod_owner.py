@@ -21,6 +21,8 @@ from treeward.supervision.restart import Escalate, decide_restart, jitter_of
 from treeward.supervision.row import Phase, Row, early_of
 
 GC_ROWS_PER_TICK = 2_000
+DOUBLED_MAX = 16
+"""A wait is doubled so often at most: 2.0**1024 is an OverflowError, half an hour after a device has gone away."""
 LIVING = (Phase.INITIALIZED, Phase.SYNCHRONIZING, Phase.READY, Phase.CALLED)
 
 
@@ -218,7 +220,7 @@ class PodOwner:
             row.phase = Phase.INITIALIZED
             row.reason = answer.reason or answer.status.value
             row.not_before_s = now_s + min(
-                self.limits.busy_retry_max_s, self.limits.busy_retry_min_s * 2.0**row.retries
+                self.limits.busy_retry_max_s, self.limits.busy_retry_min_s * 2.0 ** min(row.retries, DOUBLED_MAX)
             )
             row.retries += 1
             self._advance(row, now_s)

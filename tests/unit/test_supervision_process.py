@@ -1,0 +1,58 @@
+"""A process of a pod through the corners of its life: long waits, moves that are interrupted, releases that cross."""
+
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from treeward.schemas.device import Answer, Status
+from treeward.schemas.events import Event, EventType
+from treeward.schemas.mailbox import Message
+from treeward.supervision.effects import Effect, Fetch, Synchronize
+from treeward.supervision.limits import Limits
+from treeward.supervision.pod_owner import PodOwner
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+T = TypeVar("T", bound=Effect)
+KEY = "vm.web-1"
+DEFINITION = {"cpus": 2, "memory_mib": 512}
+
+
+def placed(*, host: str | None = "h1", key: str = KEY, existed: bool = False) -> Event:
+    kind, _, id_ = key.partition(".")
+    return Event(
+        type=EventType.PLACED, zone="zone-a", kind=kind, id=id_, life=1, at=AT, pod="p1", host=host,
+        definition=DEFINITION if existed else None, reserves=None if existed else DEFINITION, existed=existed,
+    )  # fmt: skip
+
+
+def unit(ticket: int, life: int, *, operation: str = "create", released: int = 0) -> Message:
+    return Message(epoch=10, life=life, ticket=ticket, previous=0, operation=operation, released=released)
+
+
+def effects(owner: PodOwner, kind: type[T]) -> list[T]:
+    found = [effect for effect in owner.effects if isinstance(effect, kind)]
+    owner.effects = [effect for effect in owner.effects if not isinstance(effect, kind)]
+    return found
+
+
+def living(event: Event, position: int, *, ticket: int = 5, operation: str = "create") -> PodOwner:
+    """An owner in epoch 10 that has just sent the first synchronize of a process with one unit."""
+    owner = PodOwner("zone-a", "p1", 10, Limits())
+    join(owner, event, position, ticket=ticket, operation=operation)
+    return owner
+
+
+def join(owner: PodOwner, event: Event, position: int, *, ticket: int, operation: str = "create") -> None:
+    owner.on_message(event.key, unit(ticket, position, operation=operation), 0.0)
+    assert effects(owner, Fetch)
+    owner.on_fetched(event.key, position, event, 0.0)
+
+
+def test_a_device_that_is_busy_for_a_day_is_asked_again_for_a_day() -> None:
+    owner = living(placed(), 20)
+    now_s = 0.0
+    for _ in range(2_000):
+        (asked,) = effects(owner, Synchronize)
+        owner.on_answer(KEY, asked.token, Answer(seq=1, status=Status.UNREACHABLE), now_s)
+        now_s += Limits().busy_retry_max_s
+        owner.tick(now_s)
+    assert effects(owner, Synchronize)
