@@ -32,7 +32,7 @@ def test_every_requirement_of_the_lock_has_a_hash() -> None:
 def test_modules_stay_short_enough_to_explain() -> None:
     lines = {path.relative_to(ROOT): len(path.read_text().splitlines()) for path in tracked("*.py")}
     assert {
-        str(path): count for path, count in lines.items() if count > (450 if path.parts[0] == "tests" else 420)
+        str(path): count for path, count in lines.items() if count > (600 if path.parts[0] == "tests" else 420)
     } == {}
 
 

@@ -28,9 +28,8 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert (settings.heartbeat_s, settings.suspicion_s, settings.epoch_grace_s) == (0.25, 1.5, 1.0)
     assert (settings.resend_s, settings.resend_max_s) == (30, 600)
     assert (settings.window, settings.credit) == (16, 4096)
-    assert (settings.attempts_max, settings.restarts_max, settings.restart_period_s) == (5, 5, 60)
+    assert (settings.restarts_max, settings.restart_period_s) == (5, 60)
     assert (settings.backoff_min_s, settings.backoff_max_s, settings.call_timeout_s) == (0.1, 30, 30)
-    assert settings.background_synchronize_s == 86_400
     assert settings.retention() == Retention()
     assert settings.http_host == "127.0.0.1"
 

@@ -88,8 +88,6 @@ class Settings(BaseSettings):
     """Units that may be in the mailboxes of one pod at once."""
 
     # recovery
-    attempts_max: int = Field(default=5, ge=1, le=1000)
-    """Lives in which a unit may be called without an answer before it is failed; a unit may set its own."""
     restarts_max: int = Field(default=5, ge=0)
     """Restarts of a process within the period before it is quarantined or escalated."""
     restart_period_s: Seconds = 60.0
@@ -99,9 +97,7 @@ class Settings(BaseSettings):
     backoff_max_s: Seconds = 30.0
     """Upper bound of that pause."""
     call_timeout_s: Seconds = 30.0
-    """A device call without an answer for this long is repeated or ends the life."""
-    background_synchronize_s: Seconds = DAY_S
-    """Time in which every idle resource is synchronized once, to find drift."""
+    """A device call without an answer for this long ends the life; the next one finds out."""
 
     # retention, used when a zone's streams are made
     replicas: Replicas = 1

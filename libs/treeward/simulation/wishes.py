@@ -90,7 +90,7 @@ class Wisher:
         if mine and roll < 0.15:
             return {"operation": "retry"}, chance.choice(mine[-3:])
         if roll < 0.20:
-            return {"operation": chance.choice(("pause", "resume", "resume", "release", "configure"))}, None
+            return {"operation": chance.choice(("pause", "resume", "resume", "release"))}, None
         create = place not in self._exists and chance.random() < 0.9
         body = self._create(place, at_s) if create else self._change(place, at_s)
         body["on_failure"] = chance.choice(("wait", "wait", "wait", "fail", "reallocate"))

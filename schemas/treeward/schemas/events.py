@@ -108,7 +108,7 @@ class Event(BaseModel):
     )
     moved: int = Field(default=0, ge=0, description="the ticket for which it was last moved to another host")
     left: str | None = Field(default=None, description="`handed_off`: the host that it left")
-    draining: bool = Field(default=False, description="hosts and pods: nothing new is placed there, what is there moves")
+    draining: bool = Field(default=False, description="hosts, pods: nothing new is placed there, what is there moves")
     paused: bool = False
     quarantined: bool = False
     released: int = Field(default=0, ge=0, description="the highest `release` ticket that the process has obeyed")

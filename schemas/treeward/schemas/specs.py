@@ -121,19 +121,8 @@ class MigrateSpec(Spec):
     host: Token | None = None
 
 
-class Policies(Spec):
-    """What `configure` can change of a resource or branch."""
-
-    on_failure: OnFailure | None = Field(default=None, strict=False)
-    attempts_max: Annotated[int, Field(ge=1, le=1000)] | None = None
-    restarts_max: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
-    restart_period_s: Positive | None = None
-    destroy_supersedes: bool | None = Field(default=None, description="a destroy supersedes what has not started")
-
-
 STEERING: dict[str, type[Spec]] = {
     "cancel": Nothing, "retry": Nothing, "pause": Nothing, "resume": Nothing, "release": Nothing, "drain": Nothing,
-    "configure": Policies,
 }  # fmt: skip
 """Operations that every kind has: they are about units and processes, not about the device."""
 

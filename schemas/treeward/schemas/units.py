@@ -22,7 +22,6 @@ from treeward.schemas.specs import (
     Nothing,
     OnFailure,
     PodSpec,
-    Policies,
     ResizeHost,
     ResizeVm,
     ResizeVolume,
@@ -39,7 +38,7 @@ __all__ = [
     "InvalidUnitError", "Labels", "OnFailure", "Order", "SteeringOperation", "Ticket", "Token", "Unit", "parse_unit",
     "explain_validation",
     "NEEDS_SPEC", "OPERATIONS", "STEERING", "complete_spec",
-    "AttachSpec", "HostSpec", "MigrateSpec", "NetworkSpec", "Nothing", "PodSpec", "Policies", "ResizeHost", "ResizeVm",
+    "AttachSpec", "HostSpec", "MigrateSpec", "NetworkSpec", "Nothing", "PodSpec", "ResizeHost", "ResizeVm",
     "ResizeVolume", "Spec", "VmSpec", "VolumeSpec", "ZoneSpec",
 ]  # fmt: skip
 
@@ -50,7 +49,7 @@ TICKET_MAX = 2**63 - 1
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**64 - 1
 
 Ticket = Annotated[int, Field(ge=1, le=TICKET_MAX)]
-SteeringOperation = Literal["cancel", "retry", "pause", "resume", "release", "drain", "configure"]
+SteeringOperation = Literal["cancel", "retry", "pause", "resume", "release", "drain"]
 
 
 class Order(StrEnum):
