@@ -9,7 +9,7 @@ from collections.abc import Callable
 from treeward.bus.interface import Subscription
 from treeward.runtime.branches import Claimed
 from treeward.runtime.context import Context
-from treeward.runtime.device_client import Device, DeviceClient
+from treeward.runtime.device_client import Device, DeviceClient, InvalidDeviceAddressError
 from treeward.runtime.owner_loop import OwnerLoop
 from treeward.schemas import subjects
 from treeward.supervision.pod_owner import PodOwner
@@ -88,14 +88,19 @@ class Pods:
         self._devices: dict[str, Device] = {}
 
     async def begin(self, claim: Claimed, gave_up: Callable[[str, bool], None]) -> PodInCharge | None:
-        """Begin to own a pod; None if nobody says where its device is."""
+        """Begin to own a pod; None if nobody says where its device is, or what is said cannot be an address."""
         address = (claim.event.definition or {}).get("device") or self.context.settings.device
         if not address:
             self.context.log.error(
                 "a pod has no device: name one in its definition or set TREEWARD_DEVICE", branch=claim.branch
             )
             return None
-        pod = PodInCharge(self.context, claim, self._device(address), gave_up)
+        try:
+            device = self._device(address)
+        except InvalidDeviceAddressError as error:  # whoever defined the pod wrote it: no reason for all agents to end
+            self.context.log.error("a pod's device cannot be used", branch=claim.branch, reason=str(error))
+            return None
+        pod = PodInCharge(self.context, claim, device, gave_up)
         await pod.start()
         return pod
 
