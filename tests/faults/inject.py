@@ -92,14 +92,17 @@ class Injector:
         """A living program of a role; one that owns something, if its recovery is to be measured."""
         able = [name for name in self.site.of(role) if self.site.runs(name) and name not in self._frozen]
         if fault.measured:
-            owning = [name for name in able if self.observer.held_by(name) or self.observer.dispatched_by(name)]
-            able = owning or able
+            able = [name for name in able if self._serves(name)] or able
         if not able:
             injected.note = f"no {role} was there"
             return None
         name = able[fault.target % len(able)]
         self._note(name, injected)
         return name
+
+    def _serves(self, name: str) -> bool:
+        """Whether work of a zone needs this program now."""
+        return any(branch != ROOT for branch in (*self.observer.held_by(name), *self.observer.dispatched_by(name)))
 
     def _note(self, name: str, injected: Injected) -> None:
         injected.target = name
@@ -233,6 +236,8 @@ class Injector:
 
     async def _nats(self, fault: Planned, injected: Injected) -> None:
         names = self.site.servers.names
+        if fault.measured:  # the storm before it may have a rolling restart under way
+            await self.site.wait_for_servers()
         running = [name for name in names if self.site.runs(name)]
         if len(running) < len(names) and fault.kind is not Kind.KILL_NATS_CLUSTER:
             injected.note = "a server was down already"  # two of three would be a loss of the majority: another fault

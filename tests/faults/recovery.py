@@ -7,7 +7,8 @@ machine). Who needed whom is known from the log and from what the program itself
 
 - a pod agent: resources that were placed in its pods;
 - a zone supervisor: addresses of its zones that were not placed;
-- an orchestrator, also root's owner: resources of the zones that it dispatched for;
+- an orchestrator, also root's owner: resources of the zones that it dispatched for; of root's owner also root itself,
+  until it is claimed again;
 - NATS, a server or all of them: every resource. Only units attempted before the kill count for a single server, since
   those attempted after it may never have needed it.
 
@@ -24,6 +25,7 @@ from tests.faults.load import Receipt
 from tests.faults.plan import Kind
 
 from treeward.runtime.judge import Books, Logged
+from treeward.schemas.address import ROOT
 
 AFFECTED_S = 0.5
 BOUND_S = 60.0
@@ -68,8 +70,13 @@ class _Reader:
     def after(self, fault: Injected) -> list[float]:
         """Seconds until the next outcome of each affected resource."""
         kill_s = fault.at_s
+        if fault.planned.kind is Kind.KILL_ROOT_OWNER:
+            root = self._times.get((ROOT, f"zone.{ROOT}"), [])
+            claimed = root[bisect_right(root, kill_s) :]
+            found = [min(claimed[0] - kill_s, BOUND_S) if claimed else BOUND_S]
+        else:
+            found = []
         window_s = 0.0 if fault.planned.kind is Kind.KILL_NATS_SERVER else AFFECTED_S
-        found = []
         for address, receipts in self._receipts.items():
             if not self._needs(address, fault):
                 continue

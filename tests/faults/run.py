@@ -26,6 +26,7 @@ from treeward.bus.nats_bus import NatsBus
 from treeward.runtime.books import read_books
 from treeward.runtime.judge import Books, Judgement, judge
 from treeward.schemas import streams, subjects
+from treeward.schemas.address import ROOT
 
 SETTLE_S = 120.0
 """Within this time after the last fault everything must be answered."""
@@ -111,7 +112,7 @@ async def run(
         say(f"the history had everything {history_s:.1f} s later")
         history = await read_history(bus, site.zones)
         await observer.close()
-        books = await read_books(bus, site.zones, [site.folder.device])
+        books = await read_books(bus, [*site.zones, ROOT], [site.folder.device])
         await operator.close()
         await bus.close()
     finally:
