@@ -7,6 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from treeward.bus.interface import Draft, Stored
 from treeward.schemas import subjects
+from treeward.schemas.address import SUPERVISED_KINDS
 from treeward.schemas.events import Event, EventType
 from treeward.schemas.mailbox import Message
 from treeward.schemas.presence import Heartbeat
@@ -45,7 +46,8 @@ def draft_of(event: Event, *, instance: str, trace: str | None) -> Draft:
         subjects.log(event.zone, event.key, event.type.value),
         _EVENT.dump_json(event, exclude_none=True),
         headers,
-        never_expires=event.type is EventType.CLAIMED,
+        # Who starts learns from the log alone which zones and pods there are (ADR 6).
+        never_expires=event.kind in SUPERVISED_KINDS,
     )
 
 
