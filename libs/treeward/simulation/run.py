@@ -227,6 +227,12 @@ class Run:
                 self.receipts[wish.number] = None
                 return
 
+    def ticket_of(self, number: int) -> int:
+        """The ticket of a wish that was accepted."""
+        receipt = self.receipts[number]
+        assert receipt is not None, "only what has a receipt has a ticket"
+        return receipt.ticket
+
     async def _body(self, wish: Wish) -> bytes | None:
         if isinstance(wish.body, bytes):
             return wish.body
@@ -236,11 +242,10 @@ class Run:
             await asyncio.sleep(0.05)
         body = dict(wish.body)
         if wish.names is not None:
-            receipt = self.receipts.get(wish.names)
-            if receipt is None:
+            if self.receipts.get(wish.names) is None:
                 return None
-            body["ticket"] = receipt.ticket
-        after = [receipt.ticket for number in wish.after if (receipt := self.receipts.get(number)) is not None]
+            body["ticket"] = self.ticket_of(wish.names)
+        after = [self.ticket_of(number) for number in wish.after if self.receipts.get(number) is not None]
         if after:
             body["after"] = after
         return json.dumps(body).encode()
@@ -250,7 +255,12 @@ class Run:
         shape = self.plan.shape
         for number in range(shape.zones):
             spec = {"pod": "pod-0", "cpus": 256, "memory_mib": 1 << 20, "disk_gib": 1 << 20}
-            await self._order(context, zone_name(number), "host.spare", {"operation": "create", "spec": spec})
+            zone = zone_name(number)
+            pod = next(wish.number for wish in self.plan.wishes if (wish.zone, wish.key) == (zone, "pod.pod-0"))
+            while self.receipts.get(pod) is None:
+                await asyncio.sleep(0.1)
+            body = {"operation": "create", "spec": spec, "after": [self.ticket_of(pod)]}
+            await self._order(context, zone, "host.spare", body)
         self.looked_after = True
         resumed: set[tuple[str, str]] = set()
         while not stopping.is_set():

@@ -22,19 +22,21 @@ def set_up(shape: Shape) -> list[Wish]:
     """The zones, pods and hosts."""
     wishes: list[Wish] = []
 
-    def want(zone: str, key: str, spec: dict[str, Any]) -> None:
-        body = {"operation": "create", "spec": spec}
-        wishes.append(Wish(len(wishes), 0.01 * len(wishes), 0, zone, key, body))
+    def want(zone: str, key: str, spec: dict[str, Any], *after: int) -> int:
+        number = len(wishes)
+        wishes.append(Wish(number, 0.01 * number, 0, zone, key, {"operation": "create", "spec": spec}, after=after))
+        return number
 
     for number in range(shape.zones):
         zone = zone_name(number)
         want("root", f"zone.{zone}", {})
         for pod in range(shape.pods):
             name = f"pod-{pod}"
-            want(zone, f"pod.{name}", {"device": device_of(shape, zone, name)} if shape.device_per_pod else {})
+            device = {"device": device_of(shape, zone, name)} if shape.device_per_pod else {}
+            made = want(zone, f"pod.{name}", device)
             for host in range(shape.hosts_per_pod):
                 spec = {"pod": name, "cpus": shape.cpus_per_host, "memory_mib": 65536, "disk_gib": 4096}
-                want(zone, f"host.host-{pod}{host}", spec)
+                want(zone, f"host.host-{pod}{host}", spec, made)
     return wishes
 
 

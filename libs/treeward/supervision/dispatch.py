@@ -37,6 +37,7 @@ class Dispatcher:
         """Ticket -> key, of all that was read and has no outcome yet."""
         self.read_up_to = 0
         self.log_read_up_to = 0
+        self.newest_claim = 0
         """A fetch must be at least as new: what was read of the log before a resource was named is not kept."""
         self._order: deque[int] = deque()
         self._waiters: dict[int, list[str]] = {}
@@ -95,6 +96,7 @@ class Dispatcher:
 
     def on_claim(self, position: int, event: Event, now_s: float) -> None:
         """A claim was read, from the log or when beginning: a new life for every process of the branch."""
+        self.newest_claim = max(self.newest_claim, position)
         if event.kind == "zone":
             if position <= self.zone_epoch:
                 return
@@ -182,7 +184,8 @@ class Dispatcher:
         if queue is None:
             queue = self.queues[key] = Queue(key)
             queue.fetching = True
-            self.effects.append(Fetch(key, self.log_read_up_to))
+            # A claim may be known before the log was read up to it: nothing older may be believed in its life (R3).
+            self.effects.append(Fetch(key, max(self.log_read_up_to, self.newest_claim)))
         return queue
 
     def know_pod(self, pod: str) -> None:
