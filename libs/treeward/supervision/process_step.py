@@ -45,6 +45,8 @@ def decide_step(row: Row, unit: Message, *, pod: str, may_move: bool, now_s: flo
     if row.device_last > unit.ticket:
         reason = f"the device has answered ticket {row.device_last} already, which is later"
         return BreakDown(Verdict.MAYBE_STARTED, reason)
+    if unit.operation == "migrate" and row.moved == unit.ticket and row.exists:
+        return _decide_migrate(row, unit, pod=pod, may_move=may_move)  # it has moved: no mark undoes that
     if unit.mark is not None:
         return Conclude(unit.mark.outcome, unit.mark.reason)
     if unit.deadline_s is not None and unit.deadline_s <= now_s:

@@ -33,6 +33,9 @@ def decide_unplaced(row: Unplaced, unit: Message, *, zone: str, now_s: float) ->
         return Conclude(Outcome.COMPLETED if came.last.applied else Outcome.FAILED, came.last.reason)
     if came is not None and came.last_unknown and came.ticket == unit.ticket:
         return Conclude(Outcome.FAILED, "maybe started: its device was isolated with the unit in doubt")
+    if came is not None and came.existed and came.definition is not None and came.ticket == unit.ticket:
+        # This unit has taken it off its host: a mark or a deadline comes too late, or what ran would be nowhere.
+        return Place(came.definition)
     if unit.mark is not None:
         return Conclude(unit.mark.outcome, unit.mark.reason)
     if unit.deadline_s is not None and unit.deadline_s <= now_s:
