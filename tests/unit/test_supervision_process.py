@@ -6,9 +6,10 @@ from typing import TypeVar
 from treeward.schemas.device import Answer, Status
 from treeward.schemas.events import Event, EventType
 from treeward.schemas.mailbox import Message
-from treeward.supervision.effects import Effect, Fetch, Synchronize
+from treeward.supervision.effects import Append, Effect, Fetch, Synchronize
 from treeward.supervision.limits import Limits
 from treeward.supervision.pod_owner import PodOwner
+from treeward.supervision.row import Phase
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 T = TypeVar("T", bound=Effect)
@@ -56,3 +57,24 @@ def test_a_device_that_is_busy_for_a_day_is_asked_again_for_a_day() -> None:
         now_s += Limits().busy_retry_max_s
         owner.tick(now_s)
     assert effects(owner, Synchronize)
+
+
+def test_what_is_to_be_made_here_is_made_by_whoever_owns_it_next() -> None:
+    """The process of its new host crashes before the first synchronize, and then its pod is taken over."""
+    owner = living(placed(existed=True), 20, operation="migrate")
+    join(owner, placed(key="host.h1", host=None), 21, ticket=6)
+    effects(owner, Synchronize)
+    host, on_it = owner.rows["host.h1"], owner.rows[KEY]
+    assert on_it.phase is Phase.SYNCHRONIZING
+    owner.on_answer("host.h1", host.token, Answer(seq=1, status=Status.OK), 0.0)
+    owner.on_answer("host.h1", host.token, Answer(seq=1, status=Status.FAILED), 0.0)
+    crashed = [event for append in effects(owner, Append) for event in append.events if event.key == KEY]
+    assert [event.type for event in crashed] == [EventType.CRASHED]
+
+    successor = PodOwner("zone-a", "p1", 30, Limits())
+    message = unit(5, 30, operation="migrate")
+    message.epoch = 30
+    successor.on_message(KEY, message, 1.0)
+    successor.on_fetched(KEY, 25, crashed[0], 1.0)
+    (asked,) = effects(successor, Synchronize)
+    assert asked.definition == DEFINITION

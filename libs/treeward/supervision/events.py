@@ -32,6 +32,7 @@ def of_row(zone: str, pod: str, row: "Row", type_: EventType, now_s: float, **ch
         "definition": row.definition,
         "flushed": [],  # given, since finding a default factory costs more than all the rest of the event
         "reserves": row.reserves if row.definition is None else None,
+        "existed": row.make,  # until it has been made here, whoever comes next must still know that it is to be
         "ticket": hand.ticket if hand is not None else None,
         "operation": hand.operation or None if hand is not None else None,
         "attempts": row.attempts,

@@ -92,7 +92,7 @@ class PodOwner:
         row.definition = event.definition
         row.reserves = event.reserves or event.definition
         row.observed = event.observed
-        row.make = event.type is EventType.PLACED and event.existed
+        row.make = event.existed
         row.moved = event.moved
         row.moved_reason = event.reason if event.type is EventType.PLACED else None
         row.paused = event.paused
