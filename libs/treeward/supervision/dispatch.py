@@ -36,8 +36,9 @@ class Dispatcher:
         self.unanswered: dict[int, str] = {}
         """Ticket -> key, of all that was read and has no outcome yet."""
         self.read_up_to = 0
-        self.log_read_up_to = 0
         self.newest_claim = 0
+        """WORK must not be read before the log was read up to this: only then is known what its life began with."""
+        self.log_read_up_to = 0
         """A fetch must be at least as new: what was read of the log before a resource was named is not kept."""
         self._order: deque[int] = deque()
         self._waiters: dict[int, list[str]] = {}
@@ -184,8 +185,7 @@ class Dispatcher:
         if queue is None:
             queue = self.queues[key] = Queue(key)
             queue.fetching = True
-            # A claim may be known before the log was read up to it: nothing older may be believed in its life (R3).
-            self.effects.append(Fetch(key, max(self.log_read_up_to, self.newest_claim)))
+            self.effects.append(Fetch(key, self.log_read_up_to))
         return queue
 
     def know_pod(self, pod: str) -> None:

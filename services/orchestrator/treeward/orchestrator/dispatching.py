@@ -24,6 +24,7 @@ PURGE_S = 1.0
 PURGE_UNITS = 1_000
 IDLE_RESOURCES_MAX = 100_000
 RETRY_S = 0.5
+LEVEL_S = 0.01
 WATCH_MAILBOX_S = 1.0
 MAILBOX_AWAY_S = 1.0
 """A mailbox stream that takes so long to answer had no leader: what was sent meanwhile is gone."""
@@ -69,7 +70,7 @@ class Dispatching:
             await self._serving.close()
 
     async def _begin(self) -> None:
-        """Claims first, then follow the log from its end, then WORK from its beginning: only now anything is sent."""
+        """Follow the log from its end, learn the claims, then WORK from its beginning: only now anything is sent."""
         bus = self.context.bus
         self._again.clear()
         self.caught_up.clear()
@@ -92,6 +93,9 @@ class Dispatching:
         )
         await claims_read.wait()
         await claims.close()
+        # A claim that came meanwhile is known before the log was read up to it: nothing may be sent to its life (R3).
+        while self.fold.log_read_up_to < self.fold.newest_claim and not self._again.is_set():
+            await asyncio.sleep(LEVEL_S)
         for pod in list(self.fold.pod_epochs):
             self.fold.know_pod(pod)
         self._carry_out()
