@@ -30,7 +30,7 @@ def unit(ticket: int, life: int, *, operation: str = "create", released: int = 0
 
 
 def effects(owner: PodOwner, kind: type[T]) -> list[T]:
-    found = [effect for effect in owner.effects if isinstance(effect, kind)]
+    found: list[T] = [effect for effect in owner.effects if isinstance(effect, kind)]
     owner.effects = [effect for effect in owner.effects if not isinstance(effect, kind)]
     return found
 
@@ -78,3 +78,26 @@ def test_what_is_to_be_made_here_is_made_by_whoever_owns_it_next() -> None:
     successor.on_fetched(KEY, 25, crashed[0], 1.0)
     (asked,) = effects(successor, Synchronize)
     assert asked.definition == DEFINITION
+
+
+def test_a_release_that_overtakes_the_receipt_of_the_quarantine_lets_it_out() -> None:
+    limits = Limits(restarts_max=1)
+    owner = PodOwner("zone-a", "p1", 10, limits)
+    join(owner, placed(), 20, ticket=5)
+    for life, now_s in ((30, 10.0), (31, 20.0)):
+        (asked,) = effects(owner, Synchronize)
+        owner.on_answer(KEY, asked.token, Answer(seq=1, status=Status.OK), now_s)
+        effects(owner, Append)
+        owner.on_answer(KEY, owner.rows[KEY].token, Answer(seq=1, status=Status.FAILED), now_s)
+        (crash,) = effects(owner, Append)
+        owner.on_appended(crash.token, life, now_s)
+        owner.on_message(KEY, unit(5, life), now_s)
+        owner.tick(now_s + 1.0)
+    (quarantine,) = effects(owner, Append)
+    assert quarantine.events[0].type is EventType.QUARANTINED
+    owner.on_message(KEY, unit(5, 31, released=7), 22.0)
+    owner.on_appended(quarantine.token, 32, 22.0)
+    (release,) = effects(owner, Append)
+    assert (release.events[0].type, release.events[0].released) == (EventType.RELEASED, 7)
+    owner.on_appended(release.token, 33, 22.0)
+    assert effects(owner, Synchronize)

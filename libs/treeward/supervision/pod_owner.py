@@ -137,6 +137,9 @@ class PodOwner:
             self._on_crashed(row, position, now_s)
         else:
             row.phase = Phase.QUARANTINED if then == "quarantined" else Phase.INITIALIZED
+            released = max((message.released for message in row.queue), default=0)
+            if released > row.released:
+                self._release(row, released, now_s)
             self._advance(row, now_s)
 
     def tick(self, now_s: float) -> None:
@@ -325,6 +328,8 @@ class PodOwner:
         self.effects.append(Append(batch, row.token, work, traces))
 
     def _release(self, row: Row, ticket: int, now_s: float) -> None:
+        if row.phase is Phase.COMMITTING and self._waiting.get(row.token) == (row.key, "quarantined"):
+            return  # it may answer the very quarantine whose receipt is still on its way: heard again when that is here
         row.released = ticket
         if row.phase is Phase.QUARANTINED:
             row.crashed_at_s = ()
