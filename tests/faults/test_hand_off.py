@@ -2,9 +2,9 @@
 
 import asyncio
 import os
-from collections import defaultdict
-from itertools import pairwise
+import time
 from pathlib import Path
+from random import Random
 
 import pytest
 from tests.faults.recovery import percentiles
@@ -16,6 +16,8 @@ from treeward.schemas.events import EventType
 
 SIZE = Size(servers=1, orchestrators=1, zone_supervisors=1, agents=2, zones=1, pods=1, hosts=4)
 RESOURCES = int(os.environ.get("FAULTS_HAND_OFF_RESOURCES", "300"))
+UNITS_PER_S = float(os.environ.get("FAULTS_HAND_OFF_UNITS_PER_S", "0"))
+"""In all; 0: every resource always has a unit that is not answered, as many as the machine can do."""
 ROUNDS = 4
 
 
@@ -28,9 +30,10 @@ async def test_a_planned_hand_off_crashes_loses_and_doubles_nothing(tmp_path: Pa
         leaving = await centre.owner_of("zone-a.a1")
         old = centre.observer.instance_of(leaving)
         answered = centre.observer.outcomes
-        cycles = [asyncio.create_task(_cycle(centre, key)) for key in keys]
+        cycles = [asyncio.create_task(_cycle(centre, key, Random(key))) for key in keys]
         while centre.observer.outcomes < answered + RESOURCES:
             await asyncio.sleep(0.01)
+        asked_s = time.time()
         centre.site.ask_to_end(leaving, again=False)
         await asyncio.gather(*cycles)
         await centre.all_answered()
@@ -42,31 +45,33 @@ async def test_a_planned_hand_off_crashes_loses_and_doubles_nothing(tmp_path: Pa
         ]
         assert len(claims) == 2 and claims[0] == old != claims[1]
         assert await centre.violations() == []
-        _tell(books)
+        _tell(centre, books, asked_s)
 
 
-async def _cycle(centre: Scene, key: str) -> None:
-    """One unit after the other, so that this resource always has one that is not answered."""
+async def _cycle(centre: Scene, key: str, chance: Random) -> None:
+    """One unit after the other, with a pause between two if the load is to be held."""
     for _ in range(ROUNDS):
         for operation in ("stop", "start"):
+            await asyncio.sleep(chance.uniform(0, 2 * RESOURCES / UNITS_PER_S) if UNITS_PER_S else 0)
             await centre.answered(await centre.ask(key, operation))
 
 
-def _tell(books: Books) -> None:
-    """Pause of a resource: from its last outcome of the old owner to its first of the new."""
-    taken_over = max(
-        row.position for row in books.log if row.event.type is EventType.CLAIMED and row.event.kind == "pod"
+def _tell(centre: Scene, books: Books, asked_s: float) -> None:
+    """How long clients waited for units that were open at the hand-off, and for the others."""
+    claimed = max(
+        (row for row in books.log if row.event.type is EventType.CLAIMED and row.event.kind == "pod"),
+        key=lambda row: row.position,
     )
-    outcomes: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    for row in sorted(books.log, key=lambda row: row.position):
-        if row.event.is_outcome and row.event.kind == "vm":
-            outcomes[row.event.key].append((row.position, row.at_s))
-    pauses: list[float] = []
-    usual: list[float] = []
-    for rows in outcomes.values():
-        for (before, before_s), (after, after_s) in pairwise(rows[1:]):
-            (pauses if before < taken_over < after else usual).append(after_s - before_s)
-    for name, values in (("over the hand-off", pauses), ("else", usual)):
+    outcomes = {row.event.ticket: row for row in books.log if row.event.is_outcome and row.event.kind == "vm"}
+    first_s = min(row.at_s for row in outcomes.values() if row.position > claimed.position)
+    open_then: list[float] = []
+    others: list[float] = []
+    for receipt in centre.receipts[RESOURCES:]:
+        answered_s = outcomes[receipt.ticket].at_s
+        over = answered_s > asked_s and receipt.attempted_s < first_s
+        (open_then if over else others).append(answered_s - receipt.attempted_s)
+    print(f"nobody answered from {claimed.at_s - asked_s:.3f} to {first_s - asked_s:.3f} s after SIGTERM")
+    for name, values in (("open at the hand-off", open_then), ("others", others)):
         found = percentiles(values)
         assert found is not None
-        print(f"between two outcomes of a resource, {name}: p50 {found[0]:.3f} s, p99 {found[1]:.3f} s, {len(values)}")
+        print(f"a client waited for units {name}: p50 {found[0]:.3f} s, p99 {found[1]:.3f} s, {len(values)} units")
