@@ -108,6 +108,7 @@ class Dispatcher:
                 return
             self.pod_epochs[event.id] = position
             pod = event.id
+            self.know_pod(pod)
         for queue in list(self.queues.values()):
             if queue.pod == pod and queue.tickets:
                 self._begin_again(queue, now_s)
@@ -121,6 +122,7 @@ class Dispatcher:
         queue.fetching = False
         if event is None:
             queue.position = max(queue.position, 0)
+            self._resume_branch(queue, now_s)
         else:
             self._apply(queue, position, event, now_s)
         self._pump(queue, now_s)
@@ -203,8 +205,11 @@ class Dispatcher:
             self._unsend(queue)
             queue.pod = pod
         queue.began = began_at(event, position) if pod is not None else 0
+        paused = queue.paused
         if event.paused:
             queue.hold_from(event.answered)
+        elif queue.paused and event.answered >= queue.pause_ticket:
+            self._forget_pause(queue, event.answered)
         queue.released = max(queue.released, event.released)
         if event.ticket is not None and not event.is_outcome:
             queue.attempts, queue.attempts_ticket = event.attempts, event.ticket
@@ -213,6 +218,8 @@ class Dispatcher:
             self._begin_again(queue, now_s)
         else:
             self._pump(queue, now_s)
+        if not known or (paused and not queue.paused):
+            self._resume_branch(queue, now_s)
 
     def _answered(self, queue: Queue, answered: int, now_s: float) -> None:
         if answered <= queue.answered:
@@ -263,7 +270,9 @@ class Dispatcher:
         if queue.paused and ticket > queue.pause_ticket:
             return True
         branch = self.queues.get(f"pod.{queue.pod}") if queue.pod is not None else None
-        return branch is not None and branch.paused and ticket > branch.pause_ticket
+        if branch is None:
+            return False
+        return branch.position < 0 or (branch.paused and ticket > branch.pause_ticket)
 
     def _pump(self, queue: Queue, now_s: float) -> None:
         """Send what may be sent: the first of the queue, within window and credit, in order."""
@@ -386,6 +395,15 @@ class Dispatcher:
         if pending.supersedes:
             for other in [other for other in queue.tickets if other < ticket]:
                 self._mark(queue, other, Mark(outcome=Outcome.SUPERSEDED, reason=f"by ticket {ticket}"), now_s)
+
+    def _forget_pause(self, queue: Queue, answered: int) -> None:
+        """A pause was answered otherwise than completed (cancelled, superseded, expired): it holds nothing any more."""
+        queue.pause_ticket = 0
+        for ticket in queue.tickets:
+            pending = self.bodies.get(ticket)
+            if ticket > answered and pending is not None and pending.pauses:
+                queue.hold_from(ticket)
+                return
 
     def _resume_branch(self, queue: Queue, now_s: float) -> None:
         kind, _, name = queue.key.partition(".")

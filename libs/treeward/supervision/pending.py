@@ -44,6 +44,11 @@ class Pending(NamedTuple):
         return self.unit is not None and self.unit.order is Order.SUPERSEDE
 
     @property
+    def pauses(self) -> bool:
+        """Whether nothing is sent from behind it until a later resume is read."""
+        return self.unit is not None and self.unit.operation == "pause"
+
+    @property
     def steers_dispatch(self) -> bool:
         """Whether reading it already changes what is sent."""
         return self.unit is not None and (self.unit.operation in STEERS_DISPATCH or self.supersedes)
