@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test simulate faults check lock schemas clean
+.PHONY: help install demo test simulate faults check lock schemas k8s-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,8 +37,21 @@ check: $(STAMP) ## lint, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-lock: ## renew requirements.lock (needs uv)
+lock: ## renew requirements.lock and requirements-services.lock (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements.lock --upgrade
+	uv pip compile pyproject.toml -c requirements.lock --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements-services.lock --upgrade
+
+K8S_VALIDATOR := .venv-k8s/bin/kubernetes-validate
+k8s-check: $(STAMP) $(K8S_VALIDATOR) ## the manifests in k8s/: rendered, validated for Kubernetes 1.28 to 1.37, and held to the policy (needs kubectl)
+	$(BIN)/python -m tests.k8s.validate $(K8S_VALIDATOR)
+	$(BIN)/pytest tests/k8s
+	@if command -v promtool >/dev/null; then cd k8s/components/monitoring && promtool check rules treeward.rules.yaml && promtool test rules treeward.rules.test.yaml; \
+	else echo "promtool is not installed (Debian: prometheus): the alert rules were not fired"; fi
+
+# Its dependencies are not ours, so it has an environment of its own.
+$(K8S_VALIDATOR):
+	$(PYTHON) -m venv .venv-k8s
+	.venv-k8s/bin/pip install --quiet --disable-pip-version-check kubernetes-validate==1.37.0
 
 schemas: $(STAMP) ## renew schemas/v1 and schemas/asyncapi.yaml from the models
 	$(BIN)/python -m treeward.schemas.generate
