@@ -11,12 +11,13 @@ from heapq import heappop, heappush
 
 from treeward.schemas import address, subjects
 from treeward.schemas.events import Event, EventType, Outcome
-from treeward.schemas.mailbox import Mark, Message
+from treeward.schemas.mailbox import Mark
 from treeward.supervision.credit import Credit
 from treeward.supervision.effects import Effect, Fetch, ReadBody, Send, Settled
 from treeward.supervision.knowledge import began_at, pod_of
 from treeward.supervision.limits import Limits
-from treeward.supervision.pending import Pending, read_pending
+from treeward.supervision.pending import Pending, mark_after_crash, message_of, read_pending
+from treeward.supervision.resends import Resends
 from treeward.supervision.resource_queue import Queue
 
 
@@ -43,7 +44,7 @@ class Dispatcher:
         self._order: deque[int] = deque()
         self._waiters: dict[int, list[str]] = {}
         self.credit = Credit(limits.credit)
-        self._due: list[tuple[float, str]] = []
+        self._resends = Resends()
         self._deadlines: list[tuple[float, int]] = []
         self._reading: set[int] = set()
 
@@ -130,13 +131,12 @@ class Dispatcher:
 
     def tick(self, now_s: float) -> None:
         """Time has passed: send again what is not answered, and mark what was not started before its deadline."""
-        while self._due and self._due[0][0] <= now_s:
-            _, key = heappop(self._due)
+        for key in self._resends.due(now_s):
             queue = self.queues.get(key)
             if queue is None or not queue.sent:
                 continue
             if queue.due_s > now_s:
-                heappush(self._due, (queue.due_s, key))
+                self._resends.arm(key, queue.due_s)
                 continue
             queue.slow = True
             queue.resend_s = min(self.limits.resend_max_s, queue.resend_s * 2)
@@ -246,6 +246,9 @@ class Dispatcher:
             if waiting is not None:
                 self._pump(waiting, now_s)
 
+    def _epoch(self, queue: Queue) -> int:
+        return self.zone_epoch if queue.pod is None else self.pod_epochs.get(queue.pod, 0)
+
     def _life(self, queue: Queue) -> int:
         if queue.pod is None:
             return self.zone_epoch
@@ -255,6 +258,7 @@ class Dispatcher:
         """A new life: what was sent to an earlier one is void, whoever has it."""
         self._unsend(queue)
         queue.slow = False
+        queue.resend_s = self.limits.resend_s
         self._pump(queue, now_s)
 
     def _unsend(self, queue: Queue) -> None:
@@ -278,10 +282,8 @@ class Dispatcher:
         """Send what may be sent: the first of the queue, within window and credit, in order."""
         if queue.position < 0 or not queue.tickets:
             return
-        epoch = self.zone_epoch if queue.pod is None else self.pod_epochs.get(queue.pod, 0)
-        if epoch == 0:
+        if self._epoch(queue) == 0:
             return
-        life = self._life(queue)
         partition = self._partition(queue)
         window = 1 if queue.slow else self.limits.window
         while queue.sent < min(window, len(queue.tickets)):
@@ -290,7 +292,7 @@ class Dispatcher:
             if pending is None:
                 self._read_bodies(queue)
                 return
-            mark = self.marks.get(ticket) or self._mark_after_crash(queue, pending)
+            mark = self._mark_of(queue, pending)
             if mark is None:
                 if self._held(queue, ticket):
                     return
@@ -306,7 +308,7 @@ class Dispatcher:
             if not queue.sent:
                 self._arm(queue, now_s)
             queue.sent += 1
-            self._send(queue, partition, epoch, life, ticket, previous, pending, mark, now_s)
+            self._send(queue, pending, previous, mark, now_s)
 
     def _read_bodies(self, queue: Queue) -> None:
         """Ask at once for all bodies that the window will want next."""
@@ -316,43 +318,19 @@ class Dispatcher:
                 self._reading.add(ticket)
                 self.effects.append(ReadBody(ticket))
 
-    def _send(
-        self,
-        queue: Queue,
-        partition: str,
-        epoch: int,
-        life: int,
-        ticket: int,
-        previous: int,
-        pending: Pending,
-        mark: Mark | None,
-        now_s: float,
-    ) -> None:
-        unit = pending.unit
-        message = Message.model_construct(
-            epoch=epoch,
-            life=life,
-            ticket=ticket,
-            previous=previous,
-            released=queue.released,
-            attempts=queue.attempts if queue.attempts_ticket == ticket else 0,
-            mark=mark,
-            operation=unit.operation if unit is not None else "",
-            spec=unit.spec if unit is not None else None,
-            deadline_s=pending.deadline_s,
-            steers=unit.ticket if unit is not None else None,
-            reallocate=pending.reallocate,
-            reason=unit.reason if unit is not None else None,
-            trace=None,
-            sent_s=now_s,
-        )
-        self.effects.append(Send(partition, queue.key, message, pending.trace, pending.stored_s))
+    def _send(self, queue: Queue, pending: Pending, previous: int, mark: Mark | None, now_s: float) -> None:
+        attempts = queue.attempts if queue.attempts_ticket == pending.ticket else 0
+        message = message_of(
+            pending, epoch=self._epoch(queue), life=self._life(queue), previous=previous, released=queue.released,
+            attempts=attempts, mark=mark, now_s=now_s,
+        )  # fmt: skip
+        self.effects.append(Send(self._partition(queue), queue.key, message, pending.trace, pending.stored_s))
 
     def _arm(self, queue: Queue, now_s: float) -> None:
         if queue.resend_s == 0.0:
             queue.resend_s = self.limits.resend_s
         queue.due_s = now_s + queue.resend_s
-        heappush(self._due, (queue.due_s, queue.key))
+        self._resends.arm(queue.key, queue.due_s)
 
     def _serve_lines(self, now_s: float) -> None:
         for key in self.credit.called():
@@ -419,23 +397,14 @@ class Dispatcher:
         self.marks[ticket] = mark
         for index in range(queue.sent):
             if queue.tickets[index] == ticket and (pending := self.bodies.get(ticket)) is not None:
-                epoch = self.zone_epoch if queue.pod is None else self.pod_epochs.get(queue.pod, 0)
-                previous = queue.tickets[index - 1] if index else 0
-                self._send(
-                    queue, self._partition(queue), epoch, self._life(queue), ticket, previous, pending, mark, now_s
-                )
+                self._send(queue, pending, queue.tickets[index - 1] if index else 0, mark, now_s)
                 return
         self._pump(queue, now_s)
 
-    def _mark_after_crash(self, queue: Queue, pending: Pending) -> Mark | None:
-        """The recovery policy of a unit whose process crashed with it in hand (PROTOCOL table 1, `crashed`)."""
-        if queue.attempts_ticket != pending.ticket or queue.attempts == 0:
-            return None
-        if pending.fails or queue.attempts >= pending.attempts_max:
-            policy = "its policy is to fail" if pending.fails else f"attempts_max is {pending.attempts_max}"
-            mark = Mark(
-                outcome=Outcome.FAILED, reason=f"its process crashed {queue.attempts} times with it in hand; {policy}"
-            )
-            self.marks[pending.ticket] = mark
-            return mark
-        return None
+    def _mark_of(self, queue: Queue, pending: Pending) -> Mark | None:
+        mark = self.marks.get(pending.ticket)
+        if mark is None and queue.attempts_ticket == pending.ticket:
+            mark = mark_after_crash(pending, queue.attempts)
+            if mark is not None:
+                self.marks[pending.ticket] = mark
+        return mark

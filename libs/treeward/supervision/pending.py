@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from treeward.schemas.events import Outcome
+from treeward.schemas.mailbox import Mark, Message
 from treeward.schemas.units import InvalidUnitError, OnFailure, Order, Unit, parse_unit
 
 STEERS_DISPATCH = frozenset({"cancel", "pause", "resume", "release", "retry"})
@@ -67,3 +69,43 @@ def read_pending(zone: str, key: str, ticket: int, body: bytes, trace: str | Non
     except InvalidUnitError as error:
         return Pending(ticket, None, str(error), trace, stored_s, None)
     return Pending(ticket, unit, None, trace, stored_s, deadline_s)
+
+
+def mark_after_crash(pending: Pending, attempts: int) -> Mark | None:
+    """The recovery policy of a unit whose process crashed with it in hand (PROTOCOL table 1, `crashed`)."""
+    if attempts == 0 or (not pending.fails and attempts < pending.attempts_max):
+        return None
+    policy = "its policy is to fail" if pending.fails else f"attempts_max is {pending.attempts_max}"
+    return Mark(outcome=Outcome.FAILED, reason=f"its process crashed {attempts} times with it in hand; {policy}")
+
+
+def message_of(
+    pending: Pending,
+    *,
+    epoch: int,
+    life: int,
+    previous: int,
+    released: int,
+    attempts: int,
+    mark: Mark | None,
+    now_s: float,
+) -> Message:
+    """The unit as it is sent to a process in one life."""
+    unit = pending.unit
+    return Message.model_construct(
+        epoch=epoch,
+        life=life,
+        ticket=pending.ticket,
+        previous=previous,
+        released=released,
+        attempts=attempts,
+        mark=mark,
+        operation=unit.operation if unit is not None else "",
+        spec=unit.spec if unit is not None else None,
+        deadline_s=pending.deadline_s,
+        steers=unit.ticket if unit is not None else None,
+        reallocate=pending.reallocate,
+        reason=unit.reason if unit is not None else None,
+        trace=None,
+        sent_s=now_s,
+    )
