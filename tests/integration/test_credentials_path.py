@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,16 +68,21 @@ except OSError:
 
 
 @asynccontextmanager
-async def site(tmp_path: Path, servers: list[EmbeddedNats], folder: Path, replicas: int) -> AsyncIterator[str]:
-    """The servers with credentials for zone-a, and root's streams."""
+async def site(
+    tmp_path: Path, servers: list[EmbeddedNats], folder: Path, replicas: int, tls: Path | None = None
+) -> AsyncIterator[str]:
+    """The servers with credentials for zone-a, and root's streams; with `tls` clients must be encrypted."""
     for server in servers:
         server.extra = accounts_of(folder)
+        if tls is not None:
+            server.extra += f'tls {{ cert_file: "{tls / "tls.crt"}", key_file: "{tls / "tls.key"}" }}\n'
         server.start()
     try:
-        async with connected_as(servers[0].url, folder, "bootstrap") as bus:
+        urls = [server.url if tls is None else server.url.replace("nats://", "tls://") for server in servers]
+        async with connected_as(urls[0], folder, "bootstrap", tls=tls) as bus:
             await bus.provision(ROOT, Retention(replicas=replicas))
             assert bus.violation is None
-        yield ",".join(server.url for server in servers)
+        yield ",".join(urls)
     finally:
         for server in servers:
             server.kill()
@@ -100,15 +106,33 @@ def servers_of(tmp_path: Path, count: int) -> list[EmbeddedNats]:
     ]
 
 
-@pytest.mark.parametrize("replicas", [1, 3])
-async def test_a_vm_is_created_and_destroyed_by_services_with_least_privilege(tmp_path: Path, replicas: int) -> None:
+def certificate(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 that is its own authority; skips the test where there is no openssl."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: it makes the test's certificate")
+    subject = ["-subj", "/CN=treeward-test", "-addext", "subjectAltName=IP:127.0.0.1"]
+    keys = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(folder / "tls.key")]
+    command = ["openssl", "req", "-x509", *keys, "-out", str(folder / "tls.crt"), "-days", "1", *subject]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize(("replicas", "encrypted"), [(1, False), (3, False), (1, True)])
+async def test_a_vm_is_created_and_destroyed_by_services_with_least_privilege(
+    tmp_path: Path, replicas: int, encrypted: bool
+) -> None:
     folder = credentials(tmp_path)
+    tls = certificate(tmp_path) if encrypted else None
     device = f"tcp://127.0.0.1:{free_port()}"
-    async with site(tmp_path, servers_of(tmp_path, replicas), folder, replicas) as url:
+    async with site(tmp_path, servers_of(tmp_path, replicas), folder, replicas, tls) as url:
         simulator = {"TREEWARD_DEVICE_DATA": str(tmp_path / "device.db"), "TREEWARD_DEVICE_LISTEN": device}
         names = ("orchestrator", "zone-supervisor", "pod-agent")
         users = ("orchestrator", "zone-supervisor_zone-a", "pod-agent_zone-a")
         settings = {name: settings_of(folder, user, url) for name, user in zip(names, users, strict=True)}
+        if tls is not None:
+            settings = {
+                name: {**own, "TREEWARD_NATS_TLS_CA_FILE": str(tls / "tls.crt")} for name, own in settings.items()
+            }
         settings["orchestrator"]["TREEWARD_REPLICAS"] = str(replicas)
         settings["pod-agent"]["TREEWARD_DEVICE"] = device
         with (
@@ -119,8 +143,8 @@ async def test_a_vm_is_created_and_destroyed_by_services_with_least_privilege(tm
         ):
             first = url.split(",")[0]
             async with (
-                connected_as(first, folder, "operator") as operator,
-                connected_as(first, folder, "submitter_ci") as submitter,
+                connected_as(first, folder, "operator", tls=tls) as operator,
+                connected_as(first, folder, "submitter_ci", tls=tls) as submitter,
             ):
                 report = await apply_topology(operator, default_topology(1, 1, 1))
                 assert report.fine, report

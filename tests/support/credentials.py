@@ -1,5 +1,6 @@
 """A real server with generated credentials, and a connection as any of its users."""
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,16 +23,19 @@ def rights_of(folder: Path, name: str) -> Rights:
 
 
 @asynccontextmanager
-async def connected_as(url: str, folder: Path, name: str, *, inbox_prefix: str | None = None) -> AsyncIterator[NatsBus]:
-    """A bus with the credentials of a user, closed at the end."""
+async def connected_as(url: str, folder: Path, name: str, *, tls: Path | None = None) -> AsyncIterator[NatsBus]:
+    """A bus with the credentials of a user, closed at the end; `tls` has the authority, `tls.crt`."""
     rights = rights_of(folder, name)
     crashes: list[BaseException] = []
     bus = await NatsBus.connect(
         url,
         name=name,
-        inbox_prefix=inbox_prefix or rights.inbox_prefix,
+        inbox_prefix=rights.inbox_prefix,
         api_prefix=rights.api_prefix,
-        credentials=Credentials(nkey_seed_file=str(folder / f"{name}.nk")),
+        credentials=Credentials(
+            nkey_seed_file=str(folder / f"{name}.nk"),
+            tls=None if tls is None else ssl.create_default_context(cafile=tls / "tls.crt"),
+        ),
         timeout_s=10.0,
         crash=crashes.append,
     )
