@@ -222,10 +222,9 @@ class Run:
             except NoSuchZoneError:
                 await asyncio.sleep(0.2)
             except BusUnavailableError:
-                if self.healed:
-                    raise
-                self.receipts[wish.number] = None
-                return
+                if not self.healed:  # else the same id again: whatever was lost, it is one unit
+                    self.receipts[wish.number] = None
+                    return
 
     def ticket_of(self, number: int) -> int:
         """The ticket of a wish that was accepted."""

@@ -1,0 +1,86 @@
+"""The owner of a pod against everything that mailbox, device, log and time can do to it in any order."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from tests.support.pod_bench import EPOCH, KEYS, Bench
+
+from treeward.schemas.mailbox import Message
+
+KEY = some.sampled_from(KEYS)
+FATE = some.sampled_from(("answer", "answer", "answer", "lose", "fail"))
+STEPS = some.lists(
+    some.one_of(
+        some.tuples(some.just("send"), KEY, some.integers(0, 3), some.sampled_from((0, 0, 0, 1, 2, 5))),
+        some.tuples(some.just("device"), some.integers(0, 3), FATE),
+        some.tuples(some.just("device"), some.integers(0, 3), FATE),
+        some.tuples(some.just("acknowledge")),
+        some.tuples(some.just("acknowledge")),
+        some.tuples(some.just("fetch"), some.integers(0, 9)),
+        some.tuples(some.just("tick"), some.sampled_from((0.05, 0.5, 3.0, 6.0))),
+        some.tuples(some.just("mark"), KEY, some.integers(0, 7)),
+    ),
+    max_size=120,
+)
+
+
+def carry_out(bench: Bench, steps: list[tuple[object, ...]]) -> None:
+    for what, *arguments in steps:
+        getattr(bench, str(what))(*arguments)
+
+
+@settings(deadline=None, max_examples=300)
+@given(STEPS)
+def test_no_order_of_things_makes_it_break_a_rule(steps: list[tuple[object, ...]]) -> None:
+    carry_out(Bench(), steps)
+
+
+@settings(deadline=None, max_examples=100)
+@given(STEPS)
+def test_when_things_calm_down_everything_that_is_still_here_is_answered(steps: list[tuple[object, ...]]) -> None:
+    bench = Bench()
+    carry_out(bench, steps)
+    assert not bench.gave_up, "nobody has replaced it"
+    for _ in range(400):
+        for key in KEYS:
+            for index in range(3):
+                bench.send(key, index, 0)
+        while bench.requests or bench.appends or bench.fetches:
+            bench.device(0, "answer")
+            bench.acknowledge()
+            bench.fetch(0)
+        bench.tick(0.5)
+    for key in KEYS:
+        _, answered, here = bench.state(key, bench.last)
+        quarantined = any(event.quarantined for _, event in bench.log[-20:] if event.key == key)
+        assert quarantined or not here or answered == max(bench.units[key])
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    STEPS,
+    some.lists(some.tuples(KEY, *(some.integers(0, 30) for _ in range(4))), max_size=30),
+)
+def test_messages_that_nobody_should_have_sent_are_dropped(
+    steps: list[tuple[object, ...]], garbage: list[tuple[str, int, int, int, int]]
+) -> None:
+    bench = Bench()
+    for number, (key, epoch, life, ticket, previous) in enumerate(garbage):
+        carry_out(bench, steps[number * 4 : number * 4 + 4])
+        is_ours = epoch == EPOCH and life == bench.state(key, bench.last)[0]
+        if not is_ours and ticket:
+            bench.deliver(key, Message(epoch=epoch, life=life, ticket=ticket, previous=previous, operation="kick"))
+            before = len(bench.called)
+            bench.fetch(9)
+            assert len(bench.called) == before
+
+
+@settings(deadline=None, max_examples=100)
+@given(STEPS)
+def test_an_owner_that_was_told_to_stop_takes_nothing_more(steps: list[tuple[object, ...]]) -> None:
+    bench = Bench()
+    carry_out(bench, steps[: len(steps) // 2])
+    bench.owner.stop_taking()
+    in_hand = {key: row.hand.ticket for key, row in bench.owner.rows.items() if row.hand is not None}
+    before = set(bench.called)
+    carry_out(bench, steps[len(steps) // 2 :])
+    assert {(key, ticket) for key, _, ticket in bench.called - before} <= set(in_hand.items())

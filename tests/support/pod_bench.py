@@ -1,0 +1,246 @@
+"""A pod owner on a bench: an honest device and log, an unreliable mailbox, and an eye on every step that it takes."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from treeward.runtime.device_record import Decision, DeviceRecord
+from treeward.schemas.device import Answer, Status
+from treeward.schemas.events import Event, EventType, Outcome
+from treeward.schemas.mailbox import Mark, Message
+from treeward.supervision.effects import Abandon, Append, Call, Fetch, GiveUp, Synchronize
+from treeward.supervision.limits import Limits
+from treeward.supervision.pod_owner import PodOwner
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+EPOCH = 10
+KEYS = ("vm.a", "vm.b")
+OPERATIONS = ("create", "kick", "kick", "destroy", "create", "kick", "pause", "destroy")
+LIMITS = Limits(window=3, call_timeout_s=5.0, idle_row_s=2.0, restarts_max=3, restart_period_s=10.0, backoff_s_max=1.0)
+
+
+@dataclass
+class Request:
+    """A device request that is on its way or in progress."""
+
+    effect: Call | Synchronize
+    begun: bool = False
+    """The device has begun it; only its end is outstanding."""
+
+
+class Bench:
+    """Both resources were placed in pod-1 after the claim; each has eight units in WORK."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.owner = PodOwner("zone-a", "pod-1", EPOCH, LIMITS)
+        self.log: list[tuple[int, Event]] = []
+        self.records = {key: DeviceRecord() for key in KEYS}
+        self.exists = dict.fromkeys(KEYS, False)
+        self.requests: list[Request] = []
+        self.abandoned: set[int] = set()
+        self.appends: list[Append] = []
+        self.fetches: list[Fetch] = []
+        self.called: set[tuple[str, int, int]] = set()
+        """(key, life, ticket) of every call that was ever asked for."""
+        self.applied: set[tuple[str, int]] = set()
+        self.gave_up = False
+        self.units = {
+            key: {number * 2 + index: op for number, op in enumerate(OPERATIONS, 1)} for index, key in enumerate(KEYS)
+        }
+        self.marked: dict[int, Mark] = {}
+        for key in KEYS:
+            self._log(self._event(key, EventType.PLACED, life=1, pod="pod-1", host="host-1", reserves={}))
+
+    # the truth
+
+    @property
+    def last(self) -> int:
+        """The last position of the log."""
+        return EPOCH + len(self.log)
+
+    def state(self, key: str, up_to: int) -> tuple[int, int, bool]:
+        """(life, answered, here) of a resource as the log has it up to a position."""
+        life, answered, here = 0, 0, False
+        for position, event in self.log:
+            if event.key == key and position <= up_to:
+                answered = event.answered
+                here = event.pod is not None and not event.removed
+                if event.type in (EventType.PLACED, EventType.CRASHED):
+                    life = position
+        return life, answered, here
+
+    def _event(self, key: str, type_: EventType, **fields: object) -> Event:
+        kind, _, id_ = key.partition(".")
+        return Event(type=type_, zone="zone-a", kind=kind, id=id_, at=AT, **fields)  # type: ignore[arg-type]
+
+    def _log(self, event: Event) -> int:
+        answered = self.state(event.key, self.last)[1] if self.log else 0
+        if event.is_outcome:
+            assert event.ticket is not None
+            assert event.ticket > answered, f"ticket {event.ticket} after {answered} was answered"
+            assert event.answered == event.ticket
+            applied = (event.key, event.ticket) in self.applied
+            assert applied <= (event.type is EventType.COMPLETED), f"{event.type} of {event.ticket}, which took effect"
+        else:
+            assert event.answered == answered, f"{event.type} says {event.answered} is answered, not {answered}"
+        self.log.append((self.last + 1, event))
+        return self.last
+
+    # what may happen
+
+    def send(self, key: str, index: int, behind: int) -> None:
+        """A dispatcher that has read the log up to some time ago sends one of the first units that it knows."""
+        life, answered, here = self.state(key, max(EPOCH, self.last - behind))
+        left = [ticket for ticket in self.units[key] if ticket > answered]
+        if not here or not left:
+            return
+        index %= min(len(left), LIMITS.window)
+        ticket = left[index]
+        previous = left[index - 1] if index else 0
+        self.deliver(
+            key,
+            Message(
+                epoch=EPOCH, life=life, ticket=ticket, previous=previous, operation=self.units[key][ticket],
+                mark=self.marked.get(ticket),
+            ),
+        )  # fmt: skip
+
+    def mark(self, key: str, index: int) -> None:
+        """Somebody cancels a unit."""
+        tickets = list(self.units[key])
+        self.marked.setdefault(tickets[index % len(tickets)], Mark(outcome=Outcome.CANCELLED, reason="on the bench"))
+
+    def deliver(self, key: str, message: Message) -> None:
+        """A message comes out of the mailbox."""
+        self.owner.on_message(key, message, self.now_s)
+        self._collect()
+
+    def acknowledge(self) -> None:
+        """The oldest append is stored, and its owner hears so."""
+        if self.appends:
+            append = self.appends.pop(0)
+            position = 0
+            for event in append.events:
+                position = self._log(event.model_copy(deep=True))
+            self.owner.on_appended(append.token, position, self.now_s)
+            self._collect()
+
+    def fetch(self, freshness: int) -> None:
+        """A replica that has what was asked for, and perhaps not all, answers the oldest fetch."""
+        if self.fetches:
+            key, at_least = self.fetches.pop(0)
+            up_to = at_least + freshness % max(1, self.last - at_least + 1)
+            found = [(position, event) for position, event in self.log if event.key == key and position <= up_to]
+            position, event = found[-1] if found else (0, None)
+            self.owner.on_fetched(key, position, event.model_copy(deep=True) if event is not None else None, self.now_s)
+            self._collect()
+
+    def device(self, index: int, fate: str) -> None:
+        """The device takes a step with one of the requests; `fate` decides what becomes of it."""
+        if not self.requests:
+            return
+        request = self.requests[index % len(self.requests)]
+        effect = request.effect
+        record = self.records[effect.key]
+        owner = "agent-1"
+        if isinstance(effect, Synchronize):
+            decision = record.decide_synchronize(life=effect.life, owner=owner)
+            if decision is Decision.ACCEPT:
+                record.become_accepted(life=effect.life, owner=owner)
+            self._answer(request, Status.OK if decision is Decision.ACCEPT else Status(decision.name.lower()), fate)
+        elif request.begun:
+            self._end(request, fate)
+        else:
+            decision = record.decide_call(life=effect.life, owner=owner, ticket=effect.message.ticket)
+            if decision is Decision.RUN:
+                record.become_begun(life=effect.life, owner=owner, ticket=effect.message.ticket)
+                request.begun = True
+            elif decision is Decision.REMEMBERED:
+                self._answer(request, Status.APPLIED if record.applied else Status.REFUSED, fate)
+            else:
+                self._answer(
+                    request, Status(decision.name.lower()) if decision is not Decision.JOIN else Status.BUSY, fate
+                )
+
+    def _end(self, request: Request, fate: str) -> None:
+        effect, record = request.effect, self.records[request.effect.key]
+        assert isinstance(effect, Call)
+        if fate == "fail":
+            record.become_broken_off()
+            self._answer(request, Status.FAILED, fate)
+            return
+        exists, operation = self.exists[effect.key], effect.message.operation
+        applied = (operation == "create") != exists
+        if applied:
+            self.exists[effect.key] = operation != "destroy"
+            self.applied.add((effect.key, effect.message.ticket))
+        record.become_answered(applied=applied)
+        self._answer(request, Status.APPLIED if applied else Status.REFUSED, fate)
+
+    def _answer(self, request: Request, status: Status, fate: str) -> None:
+        self.requests.remove(request)
+        effect = request.effect
+        if fate == "lose" or effect.token in self.abandoned:
+            return
+        record, exists = self.records[effect.key], self.exists[effect.key]
+        answer = Answer(
+            seq=effect.token, status=status, high=record.high, owner=record.owner, last=record.last,
+            last_applied=record.applied, begun=record.begun, exists=exists, definition={} if exists else None,
+        )  # fmt: skip
+        self.owner.on_answer(effect.key, effect.token, answer, self.now_s)
+        self._collect()
+
+    def tick(self, seconds: float) -> None:
+        """Time passes."""
+        self.now_s += seconds
+        self.owner.tick(self.now_s)
+        self._collect()
+
+    # the eye
+
+    def _collect(self) -> None:
+        effects, self.owner.effects = self.owner.effects, []
+        for effect in effects:
+            assert not self.gave_up, f"{effect} after giving up"
+            match effect:
+                case Call():
+                    self._check_call(effect)
+                    self.requests.append(Request(effect))
+                case Synchronize():
+                    self.requests.append(Request(effect))
+                case Append():
+                    for event in effect.events:
+                        self._check_event(event)
+                    self.appends.append(effect)
+                case Fetch():
+                    self.fetches.append(effect)
+                case Abandon(token):
+                    self.abandoned.add(token)
+                case GiveUp():
+                    self.gave_up = True
+
+    def _check_call(self, call: Call) -> None:
+        key, ticket = call.key, call.message.ticket
+        life, answered, here = self.state(key, self.last)
+        assert here, "a call for what is not here"
+        assert call.life == life, "a call in a life that is not the present one"
+        assert self.records[key].high >= life, "a call in a life that the device has not accepted"
+        assert not any(unit for unit in self.units[key] if answered < unit < ticket), "a unit before it is unanswered"
+        assert ticket > answered, "a call for what is answered"
+        assert (key, life, ticket) not in self.called, "two calls in one life"
+        assert not any(each.events[-1].key == key and each.events[-1].is_outcome for each in self.appends), (
+            "a call while an outcome is on its way"
+        )
+        self.called.add((key, life, ticket))
+
+    def _check_event(self, event: Event) -> None:
+        if not event.is_outcome:
+            return
+        assert event.ticket is not None
+        record = self.records[event.key]
+        if record.last == event.ticket:
+            expected = EventType.COMPLETED if record.applied else EventType.FAILED
+            assert event.type is expected, f"{event.type}, but the device remembers {expected}"
+            return
+        assert record.high >= event.life, "answered in a life that the device has not accepted"
+        assert (event.key, event.life, event.ticket) not in self.called, "answered in the life that called it"
