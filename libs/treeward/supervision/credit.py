@@ -11,15 +11,16 @@ class Credit:
         self._units_max = units_max
         self._used: dict[str, int] = {}
         self._line: dict[str, deque[str]] = {}
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, str] = {}
+        """In which line a key stands; a place in any other is void: it has moved."""
         self._freed: set[str] = set()
 
     def take(self, partition: str, key: str) -> bool:
         """Take one place; False: there is none, and `key` now stands in line."""
         used = self._used.get(partition, 0)
         if used >= self._units_max:
-            if key not in self._waiting:
-                self._waiting.add(key)
+            if self._waiting.get(key) != partition:
+                self._waiting[key] = partition
                 self._line.setdefault(partition, deque()).append(key)
             return False
         self._used[partition] = used + 1
@@ -42,5 +43,6 @@ class Credit:
             line = self._line.get(partition)
             while line and self._used.get(partition, 0) < self._units_max:
                 key = line.popleft()
-                self._waiting.discard(key)
-                yield key
+                if self._waiting.get(key) == partition:
+                    del self._waiting[key]
+                    yield key

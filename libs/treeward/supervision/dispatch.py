@@ -42,7 +42,8 @@ class Dispatcher:
         self.log_read_up_to = 0
         """A fetch must be at least as new: what was read of the log before a resource was named is not kept."""
         self._order: deque[int] = deque()
-        self._waiters: dict[int, list[str]] = {}
+        self._waiters: dict[int, dict[str, None]] = {}
+        """Ticket -> the resources whose next unit waits for it, each once."""
         self.credit = Credit(limits.credit)
         self._resends = Resends()
         self._deadlines: list[tuple[float, int]] = []
@@ -298,7 +299,7 @@ class Dispatcher:
                     return
                 open_after = next((other for other in pending.after if other in self.unanswered), None)
                 if open_after is not None:
-                    self._waiters.setdefault(open_after, []).append(queue.key)
+                    self._waiters.setdefault(open_after, {})[queue.key] = None
                     return
             if not queue.slow:
                 if not self.credit.take(partition, queue.key):
