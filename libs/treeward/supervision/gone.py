@@ -13,17 +13,28 @@ class Gone:
         self._answered: dict[str, int] = {}
         self._order: list[tuple[int, str]] = []
         """The same as a heap; what `_answered` does not say any more is skipped."""
+        self._said: dict[str, int] = {}
+        """Of whom our own last word has not been read yet, and the ticket that it is about."""
 
     def on_event(self, event: Event) -> None:
-        """Only the last word about an address counts: what was answered since must not be forgotten."""
+        """Only the last word about an address counts: what was answered since must not be forgotten.
+
+        The log may be read long after the receipt of what we appended: until that word comes by, earlier ones are void.
+        """
+        said = self._said.get(event.key)
+        if said is not None:
+            if (event.ticket or 0) < said:
+                return
+            del self._said[event.key]
         if event.is_outcome and pod_of(event) is None and not event.existed and not event.paused:
             self._answered[event.key] = event.answered
             heappush(self._order, (event.answered, event.key))
         else:
             self._answered.pop(event.key, None)
 
-    def keep(self, key: str) -> None:
-        """Something is being said of it: not to be forgotten until its next last word."""
+    def keep(self, key: str, ticket: int) -> None:
+        """Something is being said of it, about this ticket: not to be forgotten until that was read."""
+        self._said[key] = ticket
         self._answered.pop(key, None)
 
     def below(self, work_first: int) -> list[tuple[str, int]]:

@@ -374,6 +374,7 @@ class ZoneOwner:
         event.answered = unit.ticket
         if event.kind == "pod":
             self.pods.note(event)
+            self._homeless.try_all()  # it may be open for what waits now
         came = row.came
         if came is not None:  # it is still handed off, and the next reader must know how
             event = event.model_copy(update={"existed": came.existed, "last": came.last})
@@ -382,7 +383,8 @@ class ZoneOwner:
     def _commit(self, row: Unplaced, event: Event, then: str, work: Work | None) -> None:
         assert row.hand is not None, "only a unit in hand makes this owner append"
         self._homeless.drop(row.hand.ticket)
-        self._gone.keep(row.key)  # until what is appended now has been read
+        if row.key.partition(".")[0] not in SUPERVISED_KINDS:  # those are never forgotten
+            self._gone.keep(row.key, row.hand.ticket)
         row.reason = None
         row.committing = True
         self._tokens += 1
