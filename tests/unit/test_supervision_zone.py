@@ -69,9 +69,10 @@ def test_what_waits_for_a_place_is_tried_again_when_a_pod_is_open_again() -> Non
     owner = owner_with_a_host(draining=True)
     owner.on_message("vm.web-1", unit(5, "create", VM), 0.0)
     owner.on_fetched("vm.web-1", 0, None, 0.0)
+    owner.tick(0.1)
     assert appended(owner) == (0, [])
     owner.on_message("pod.p1", unit(6, "resume"), 0.0)
     owner.on_fetched("pod.p1", 2, event(EventType.CLAIMED, "pod.p1", definition={}, draining=True, answered=2), 0.0)
     assert appended(owner)[1] == [(EventType.COMPLETED, "pod.p1")]
-    owner.tick(0.1)
+    owner.tick(0.2)
     assert appended(owner)[1] == [(EventType.PLACED, "vm.web-1")]
