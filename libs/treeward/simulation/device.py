@@ -62,6 +62,8 @@ class DeviceTrouble:
     fail: float = 0.0
     lose: float = 0.0
     double: float = 0.0
+    eat: float = 0.0
+    """An answer is never given, although the connection lives."""
     unreachable: frozenset[str] = frozenset()
     """Hosts that do not answer."""
 
@@ -326,7 +328,7 @@ class DeviceLink:
 
     def _return(self, token: int, answer: Answer) -> None:
         chance, trouble = self._chance, self._device.trouble
-        if token not in self._pending or self.dead:
+        if token not in self._pending or self.dead or (trouble.eat and chance.random() < trouble.eat):
             return
         if self.cut or (trouble.lose and chance.random() < trouble.lose / 2):
             self._again(token)

@@ -33,6 +33,7 @@ OF_ZONES = {
     "device_fail": 1,
     "device_lose": 2,
     "device_double": 2,
+    "device_eat": 1,
     "device_unreachable": 1,
 }
 OF_THE_BUS = {
@@ -53,7 +54,7 @@ THEMES = (
     ("kill", "device_lose", "device_cut", "device_slow", "device_double"),
     ("kill", "replica_lag", "stall_bucket", "reset", "mailbox_lost"),
     ("lose_answer", "passing", "doubt", "reset", "cut_down", "delay_down"),
-    ("device_fail", "device_refuse", "device_hang", "device_unreachable", "device_double", "kill"),
+    ("device_fail", "device_refuse", "device_eat", "device_hang", "device_unreachable", "device_double", "kill"),
     ("stall_history", "kill", "second_dispatcher", "mailbox_late"),
 )
 """Faults that together attack one rule."""

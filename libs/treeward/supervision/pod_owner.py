@@ -151,13 +151,8 @@ class PodOwner:
         while self._calls and self._calls[0][0] <= now_s:
             _, token, key = heappop(self._calls)
             row = self.rows.get(key)
-            if row is not None and row.phase is Phase.CALLED and row.token == token:
-                self._crash(
-                    row,
-                    Verdict.MAYBE_STARTED,
-                    f"the device did not answer within {self.limits.call_timeout_s:g} s",
-                    now_s,
-                )
+            if row is not None and row.token == token:
+                self._on_silence(row, now_s)
         self._forget_idle(now_s)
 
     def stop_taking(self) -> None:
@@ -192,11 +187,24 @@ class PodOwner:
         elif row.phase is Phase.INITIALIZED:
             row.phase = Phase.SYNCHRONIZING
             row.token = self._token()
+            heappush(self._calls, (now_s + self.limits.call_timeout_s, row.token, row.key))
             self.effects.append(
                 Synchronize(row.key, row.token, row.life, row.host, row.definition if row.make else None, absent=False)
             )
         else:
             self._decide(row, now_s)
+
+    def _on_silence(self, row: Row, now_s: float) -> None:
+        """No answer in time. To synchronize again is always safe; after a call only the next life can tell."""
+        silence = f"the device did not answer within {self.limits.call_timeout_s:g} s"
+        if row.phase is Phase.CALLED:
+            self._crash(row, Verdict.MAYBE_STARTED, silence, now_s)
+        elif row.phase is Phase.SYNCHRONIZING:
+            self.effects.append(Abandon(row.token))
+            row.phase = Phase.INITIALIZED
+            row.reason = silence
+            row.retries += 1
+            self._advance(row, now_s)
 
     def _decide(self, row: Row, now_s: float) -> None:
         unit = row.hand
