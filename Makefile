@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test simulate faults check lock schemas k8s-check clean
+.PHONY: help install demo test simulate faults check lock schemas k8s-check sbom clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,15 @@ k8s-check: $(STAMP) $(K8S_VALIDATOR) ## the manifests in k8s/: rendered, validat
 $(K8S_VALIDATOR):
 	$(PYTHON) -m venv .venv-k8s
 	.venv-k8s/bin/pip install --quiet --disable-pip-version-check kubernetes-validate==1.37.0
+
+SBOM := .venv-sbom/bin/cyclonedx-py
+sbom: $(SBOM) ## dist/treeward.cdx.json: what is in the image, from its lock (CycloneDX)
+	mkdir -p dist
+	$(SBOM) requirements requirements-services.lock --pyproject pyproject.toml --output-reproducible -o dist/treeward.cdx.json
+
+$(SBOM):
+	$(PYTHON) -m venv .venv-sbom
+	.venv-sbom/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
 
 schemas: $(STAMP) ## renew schemas/v1 and schemas/asyncapi.yaml from the models
 	$(BIN)/python -m treeward.schemas.generate

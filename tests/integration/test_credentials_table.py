@@ -346,7 +346,9 @@ async def test_everything_that_is_allowed_works(site: Site) -> None:
         await until(lambda: any(entry.data == b'{"a":1}' for entry in state), "the server fills the bucket")
         entry = await reader.last("KV_tw_state_zone-a", streams.state_subject("zone-a", "vm.web-1"))
         assert entry is not None and entry.data == b'{"a":1}'
-        works(READER, "reads the state bucket")
+        direct = "tw.js.DIRECT.GET.KV_tw_state_zone-a.$KV.tw_state_zone-a.vm.web-1"
+        assert await reader.request(direct, b"", timeout_s=5.0) == b'{"a":1}'
+        works(READER, "reads the state bucket, also as `nats kv get` does")
         await site.bus.purge("WORK_zone-a", below=2)
         works(ORCHESTRATOR, "purges WORK")
         assert {name: bus.violation for name, bus in buses.items() if bus.violation} == {}

@@ -86,6 +86,7 @@ def reading(api: str, zone: str, names: Iterable[str]) -> list[str]:
             f"{api}.STREAM.INFO.{name}",
             f"{api}.STREAM.MSG.GET.{name}",
             f"{api}.DIRECT.GET.{name}",
+            f"{api}.DIRECT.GET.{name}.{of[name]}",  # the form that `nats kv get` uses
             f"{api}.CONSUMER.CREATE.{name}.*.{of[name]}",
             f"{api}.CONSUMER.MSG.NEXT.{name}.*",
         )
