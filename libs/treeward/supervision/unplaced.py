@@ -11,6 +11,7 @@ class Unplaced:
 
     __slots__ = (
         "answered",
+        "away",
         "came",
         "committing",
         "definition",
@@ -31,6 +32,8 @@ class Unplaced:
     def __init__(self, key: str) -> None:
         self.key = key
         self.fetching = True
+        self.away = 0
+        """Position of the event that said that it is placed: what came for it waits until a later one is read."""
         self.committing = False
         self.answered = 0
         self.hand: Message | None = None

@@ -62,6 +62,9 @@ class ZoneOwner:
             self.pods.on_event(position, event)
         elif event.kind != "zone":
             self._gone.on_event(event)
+            row = self.rows.get(event.key)
+            if row is not None and 0 < row.away < position and pod_of(event) is None:
+                self.on_fetched(event.key, position, event, now_s)
             room = self.where.on_event(position, event)
             if room is not None:
                 self._now_s = now_s
@@ -88,17 +91,7 @@ class ZoneOwner:
                 if row.fetching or row.hand or row.queue:
                     continue  # it comes back; its next outcome is remembered anew
                 del self.rows[key]
-            kind, _, id_ = key.partition(".")
-            event = Event.model_construct(
-                type=EventType.FORGOTTEN,
-                zone=self.zone,
-                kind=kind,
-                id=id_,
-                life=self.epoch,
-                answered=answered,
-                at=events.at(now_s),
-                flushed=[],
-            )
+            event = events.forgotten(self.zone, key, self.epoch, answered, now_s)
             self._tokens += 1
             self.effects.append(Append((event,), self._tokens))
 
@@ -112,7 +105,7 @@ class ZoneOwner:
             row = self.rows[key] = Unplaced(key)
             row.early.append(message)
             row.used_s = now_s
-            self.effects.append(Fetch(key, self._appended_up_to))
+            self._fetch(row, max(message.seen, self._appended_up_to))
             return
         row.used_s = now_s
         if row.fetching:
@@ -130,12 +123,15 @@ class ZoneOwner:
         row = self.rows.get(key)
         if row is None or not row.fetching:
             return
-        row.fetching = False
-        early, row.early = row.early, []
-        if event is not None and pod_of(event) is not None:
-            self.dropped += len(early)
-            del self.rows[key]
+        newest = max((message.seen for message in row.early), default=0)
+        if position < newest and row.token < newest:  # a dispatcher has read more than this replica had
+            self._fetch(row, newest)
             return
+        if event is not None and pod_of(event) is not None:
+            row.away = position  # whoever sent it may have read further: it waits for the event that brings it back
+            return
+        row.fetching, row.away = False, 0
+        early, row.early = row.early, []
         if event is not None:
             if event.kind not in SUPERVISED_KINDS:
                 room = self.where.on_fetched(position, event)
@@ -153,6 +149,10 @@ class ZoneOwner:
             if message.ticket > row.answered:
                 self._put(row, message)
         self._advance(row, now_s)
+
+    def _fetch(self, row: Unplaced, at_least: int) -> None:
+        row.token = at_least
+        self.effects.append(Fetch(row.key, at_least))
 
     def on_appended(self, token: int, position: int, now_s: float) -> None:
         """An append is in the log."""
@@ -207,7 +207,7 @@ class ZoneOwner:
         idle = [
             key
             for key, row in self.rows.items()
-            if not row.fetching
+            if (row.away or not row.fetching)
             and not row.committing
             and row.hand is None
             and not row.queue
