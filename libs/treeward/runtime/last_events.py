@@ -1,14 +1,18 @@
 """Reading the last event of a resource: from the log, or from the bucket if it has aged out there."""
 
+import asyncio
 from collections.abc import Callable
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
-from treeward.bus.interface import Bus, BusError
+from treeward.bus.interface import Bus, BusError, BusUnavailableError
 from treeward.runtime import codec
 from treeward.runtime.tasks import Tasks
 from treeward.schemas import streams, subjects
 from treeward.schemas.events import Event
+
+CAUGHT_UP_S = 15.0
+"""What an owner or dispatcher must read before it begins is little: longer than this, something is lost."""
 
 
 async def last_event(bus: Bus, zone: str, key: str, *, at_least: int = 0) -> tuple[int, Event | None, float]:
@@ -23,6 +27,15 @@ async def last_event(bus: Bus, zone: str, key: str, *, at_least: int = 0) -> tup
     if entry is None or not entry.data:
         return 0, None, 0.0
     return codec.log_position_of(entry), codec.event_of(entry.data), entry.time_s
+
+
+async def caught_up(read: asyncio.Event, what: str) -> None:
+    """Wait until a reader has delivered what was there; raises BusUnavailableError if that does not come in time."""
+    try:
+        async with asyncio.timeout(CAUGHT_UP_S):
+            await read.wait()
+    except TimeoutError:
+        raise BusUnavailableError(f"{what} could not be read within {CAUGHT_UP_S:g} s") from None
 
 
 class LastEvents:

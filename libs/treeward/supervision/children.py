@@ -38,6 +38,8 @@ class Branch:
     since_s: float
     orphaned_since_s: float | None = None
     """Since when it needs an owner and no instance can take it."""
+    failures: int = 0
+    """Claims in a row that nobody ever acted on: each doubles the patience with the next."""
     ready: bool = False
     """The owner said once that it acts in this epoch."""
 
@@ -79,7 +81,10 @@ class Children:
         """The last claim of the branch; an older one changes nothing."""
         known = self.branches.get(branch)
         if known is None or epoch > known.epoch:
-            self.branches[branch] = Branch(branch, owner, epoch, now_s)
+            claimed = Branch(branch, owner, epoch, now_s)
+            if known is not None and known.owner is not None and not known.ready:
+                claimed.failures = known.failures + 1
+            self.branches[branch] = claimed
 
     def on_removed(self, branch: str) -> None:
         """The branch does not exist any more."""
@@ -140,9 +145,9 @@ class Children:
         if branch.owner not in alive:
             how = "its connection is gone" if known.gone else f"silent for {now_s - known.seen_s:.2f} s"
             return f"{branch.owner} is suspected: {how}"
-        if (
-            not known.holds(branch.name, branch.epoch)
-            and now_s - max(branch.since_s, self.began_s) > self.limits.epoch_grace_s
+        grace_s = min(self.limits.backoff_s_max, self.limits.epoch_grace_s * 2.0 ** min(branch.failures, 16))
+        if not known.holds(branch.name, branch.epoch) and now_s - max(branch.since_s, self.began_s) > max(
+            grace_s, self.limits.epoch_grace_s
         ):
             return f"{branch.owner} does not act in epoch {branch.epoch}"
         return None

@@ -322,7 +322,8 @@ class Dispatcher:
     def _send(self, queue: Queue, pending: Pending, previous: int, mark: Mark | None, now_s: float) -> None:
         attempts = queue.attempts if queue.attempts_ticket == pending.ticket else 0
         message = message_of(
-            pending, epoch=self._epoch(queue), life=self._life(queue), previous=previous, released=queue.released,
+            pending, epoch=self._epoch(queue), life=self._life(queue), previous=previous, seen=queue.position,
+            released=queue.released,
             attempts=attempts, mark=mark, now_s=now_s,
         )  # fmt: skip
         self.effects.append(Send(self._partition(queue), queue.key, message, pending.trace, pending.stored_s))

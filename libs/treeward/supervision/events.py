@@ -46,3 +46,11 @@ def of_row(zone: str, pod: str, row: "Row", type_: EventType, now_s: float, **ch
         "observed": row.observed,
     } | changes
     return Event.model_construct(**fields)
+
+
+def forgotten(zone: str, key: str, life: int, answered: int, now_s: float) -> Event:
+    """The last word about an address at which nothing exists any more."""
+    kind, _, id_ = key.partition(".")
+    return Event.model_construct(
+        type=EventType.FORGOTTEN, zone=zone, kind=kind, id=id_, life=life, answered=answered, at=at(now_s), flushed=[]
+    )

@@ -61,7 +61,7 @@ class PodOwner:
             row = self.rows[key] = Row(key, message.life)
             row.early.append(message)
             row.used_s = now_s
-            self.effects.append(Fetch(key, max(message.life, self._appended_up_to)))
+            self._fetch(row, max(message.life, message.seen, self._appended_up_to))
             return
         row.used_s = now_s
         if row.phase is Phase.FETCHING or (row.phase is Phase.COMMITTING and message.life > row.life):
@@ -80,6 +80,10 @@ class PodOwner:
         """The last event of a resource: whether it is ours, and what its process was."""
         row = self.rows.get(key)
         if row is None or row.phase is not Phase.FETCHING:
+            return
+        newest = max((message.seen for message in row.early), default=0)
+        if position < newest and row.token < newest:  # a dispatcher has read more than this replica had
+            self._fetch(row, newest)
             return
         early, row.early = row.early, []
         if event is None or pod_of(event) != self.pod:
@@ -106,6 +110,10 @@ class PodOwner:
             if row.may_keep(message):
                 row.put(message, self.limits.window)
         self._advance(row, now_s)
+
+    def _fetch(self, row: Row, at_least: int) -> None:
+        row.token = at_least
+        self.effects.append(Fetch(row.key, at_least))
 
     def on_answer(self, key: str, token: int, answer: Answer, now_s: float) -> None:
         """The device answered a request."""

@@ -79,7 +79,7 @@ class Row:
         self.early: list[Message] = []
         """Messages for a life that may begin with the append that is on its way."""
         self.token = 0
-        """Of the request or append that this row waits for."""
+        """Of the request or append that this row waits for; while FETCHING, how new the answer must be."""
         self.taken_s = 0.0
         self.called_s = 0.0
         self.used_s = 0.0

@@ -25,6 +25,7 @@ class Message(BaseModel):
     life: int
     ticket: int
     previous: int = Field(description="the highest lower ticket of the resource without an outcome; 0: none")
+    seen: int = Field(default=0, description="position of the resource's last event that the dispatcher had read")
     released: int = Field(default=0, description="the highest `release` of this resource that was read")
     attempts: int = Field(default=0, description="earlier lives in which this unit was called without an answer")
     mark: Mark | None = None

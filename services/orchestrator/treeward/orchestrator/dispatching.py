@@ -11,7 +11,7 @@ from treeward.orchestrator.describe import describe_queues
 from treeward.orchestrator.dispatch_telemetry import DispatchTelemetry
 from treeward.runtime import codec
 from treeward.runtime.context import Context
-from treeward.runtime.last_events import LastEvents
+from treeward.runtime.last_events import LastEvents, caught_up
 from treeward.runtime.tasks import Tasks
 from treeward.schemas import streams, subjects
 from treeward.schemas.events import Event
@@ -91,7 +91,7 @@ class Dispatching:
             self._on_claim,
             claims_read.set,
         )
-        await claims_read.wait()
+        await caught_up(claims_read, f"the claims of {self.zone}")
         await claims.close()
         # A claim that came meanwhile is known before the log was read up to it: nothing may be sent to its life (R3).
         while self.fold.log_read_up_to < self.fold.newest_claim and not self._again.is_set():

@@ -15,6 +15,7 @@ from treeward.runtime import codec
 from treeward.runtime.branches import Branches, Claimed
 from treeward.runtime.context import Context
 from treeward.runtime.control import obey
+from treeward.runtime.last_events import caught_up
 from treeward.runtime.presence import Presence, listen
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT
@@ -80,7 +81,7 @@ class Orchestrator:
                     on_lost=self._lost.set,
                     on_caught_up=known.set,
                 )
-                await known.wait()
+                await caught_up(known, "the log of root")
                 return reader
             except NoSuchZoneError:
                 self.context.log.warning("root has no streams yet: run `treeward provision` once")

@@ -8,6 +8,7 @@ from treeward.bus.interface import BusError, BusUnavailableError, Reader, Refuse
 from treeward.runtime import codec
 from treeward.runtime.branches import Claimed
 from treeward.runtime.context import Context
+from treeward.runtime.last_events import caught_up
 from treeward.runtime.owner_loop import OwnerLoop
 from treeward.runtime.presence import listen
 from treeward.runtime.tasks import Tasks
@@ -22,6 +23,7 @@ from treeward.supervision.root_owner import RootOwner
 from treeward.telemetry import names
 
 DECIDE_S = 0.1
+KEEP_STREAMS_S = 30.0
 
 
 class RootInCharge:
@@ -65,12 +67,13 @@ class RootInCharge:
         )
         self._readers.append(reader)
         self._subscriptions.append(await listen(self.context, "zone-supervisor", self.children.on_heartbeat))
-        await known.wait()
+        await caught_up(known, "the log of root")
         await self._loop.start()
         self._subscriptions.append(
             await self.context.bus.serve(subjects.owner_api("explain", ROOT, ZONE_PARTITION), self._explain)
         )
         self._tasks.spawn(self._supervise())
+        self._tasks.spawn(self._keep_all_streams())
 
     async def _explain(self, _subject: str, body: bytes) -> bytes:
         return json.dumps(self.owner.describe(body.decode(), self.context.now_s())).encode()
@@ -94,6 +97,13 @@ class RootInCharge:
         if connected and not self._loop.closed:
             for zone in (ROOT, *(zone for zone, event in self._zones.items() if event.definition is not None)):
                 self._tasks.spawn(self._keep_streams(zone))
+
+    async def _keep_all_streams(self) -> None:
+        """A mailbox stream may vanish while our own link stays: nobody else makes it again."""
+        while True:
+            await asyncio.sleep(KEEP_STREAMS_S)
+            if self.context.bus.connected:
+                self._on_connection(True)
 
     async def _keep_streams(self, zone: str) -> None:
         """Make what is missing of a zone's streams; tried again while the bus is away."""

@@ -12,6 +12,7 @@ from treeward.bus.interface import BusError, Reader, Start, Stored, Subscription
 from treeward.runtime import codec
 from treeward.runtime.branches import Claimed
 from treeward.runtime.context import Context
+from treeward.runtime.last_events import caught_up
 from treeward.runtime.owner_loop import OwnerLoop
 from treeward.runtime.presence import listen
 from treeward.runtime.tasks import Tasks
@@ -66,7 +67,7 @@ class ZoneInCharge:
         pods = subjects.log_of_resource(self.zone, "pod.*")
         await self._read(streams.log(self.zone), pods, Start.LAST_PER_SUBJECT, self._on_pod_event, pods_known.set)
         self._subscriptions.append(await listen(self.context, "pod-agent", self._on_heartbeat))
-        await pods_known.wait()
+        await caught_up(pods_known, f"the pods of {self.zone}")
         await self._loop.start()
         self._subscriptions.append(
             await self.context.bus.serve(subjects.owner_api("explain", self.zone, ZONE_PARTITION), self._explain)
