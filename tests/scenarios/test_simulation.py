@@ -1,11 +1,16 @@
 """The simulation itself: that a seed is a run, that the faults happen, and that the judge sees what they would hide."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from treeward.simulation.misfortune import make_plan
 from treeward.simulation.run import run_plan
 
 SEEDS = range(200)
+ELSEWHERE = (2, 3, 21, 58)
 
 
 @pytest.mark.parametrize("first", SEEDS[::20])
@@ -28,3 +33,12 @@ def test_a_run_read_aloud_is_the_same_run() -> None:
     quiet, loud = run_plan(make_plan(11)), run_plan(make_plan(11), loud=True)
     assert quiet.steps == loud.steps
     assert quiet.outcomes == loud.outcomes
+
+
+def test_a_seed_is_the_same_run_in_another_process() -> None:
+    """Sets of texts come in another order in each process: nothing that counts may depend on it."""
+    script = "from treeward.simulation.misfortune import make_plan; from treeward.simulation.run import run_plan\n"
+    script += f"print([run_plan(make_plan(seed)).digest for seed in {list(ELSEWHERE)}])"
+    environment = {**os.environ, "PYTHONHASHSEED": "4711"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str([run_plan(make_plan(seed)).digest for seed in ELSEWHERE])

@@ -13,7 +13,8 @@ class Credit:
         self._line: dict[str, deque[str]] = {}
         self._waiting: dict[str, str] = {}
         """In which line a key stands; a place in any other is void: it has moved."""
-        self._freed: set[str] = set()
+        self._freed: dict[str, None] = {}
+        """Partitions with a line and a place, in an order that does not depend on chance."""
 
     def take(self, partition: str, key: str) -> bool:
         """Take one place; False: there is none, and `key` now stands in line."""
@@ -30,7 +31,7 @@ class Credit:
         """Return places."""
         self._used[partition] -= count
         if self._line.get(partition):
-            self._freed.add(partition)
+            self._freed[partition] = None
 
     def waits(self, key: str) -> bool:
         """Whether a resource stands in line."""
@@ -39,7 +40,7 @@ class Credit:
     def called(self) -> Iterator[str]:
         """Those whose turn it is, one after the other, for as long as there are places."""
         while self._freed:
-            partition = self._freed.pop()
+            partition, _ = self._freed.popitem()
             line = self._line.get(partition)
             while line and self._used.get(partition, 0) < self._units_max:
                 key = line.popleft()

@@ -122,7 +122,7 @@ class Orchestrator:
         if not self.context.bus.connected:
             return
         alive = {*self.peers.alive(self.context.now_s()), self.context.instance}
-        for zone in (*self._zones, ROOT):
+        for zone in (*sorted(self._zones), ROOT):
             mine = rendezvous(zone, alive) == self.context.instance
             if mine and zone not in self.dispatching:
                 dispatching = Dispatching(self.context, zone)
