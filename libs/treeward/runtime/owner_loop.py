@@ -76,7 +76,7 @@ class OwnerLoop:
         self.owner = owner
         self.zone = zone
         self.partition = partition
-        self.telemetry = OwnerTelemetry(context, zone, partition)
+        self.telemetry = OwnerTelemetry(context, zone, partition, owner.epoch)
         self._claimed_s = claimed_s
         self._gave_up = gave_up
         self._device = device

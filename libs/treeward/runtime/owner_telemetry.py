@@ -12,12 +12,13 @@ from treeward.telemetry.traces import Kind
 class OwnerTelemetry:
     """Spans and metrics of one owner. Costs nothing per unit beyond additions while tracing is off."""
 
-    def __init__(self, context: Context, zone: str, partition: str) -> None:
+    def __init__(self, context: Context, zone: str, partition: str, epoch: int) -> None:
         metrics = context.metrics
         self._context = context
         self._tracer = context.tracer
         self._zone = zone
         self._partition = partition
+        self._epoch = epoch
         self._process = metrics.histogram(names.PROCESS_DURATION, zone)
         self._wait = metrics.histogram(names.MAILBOX_DURATION, zone)
         self._handoff = metrics.histogram(names.HANDOFF_DURATION, zone)
@@ -54,7 +55,9 @@ class OwnerTelemetry:
             self._crashed(event, effect, trace, now_s)
         elif event.type is EventType.QUARANTINED:
             self._context.metrics.counter(names.QUARANTINES, self._zone, event.kind).inc()
-            self._context.log.warning("a process is quarantined", **_fields(event), reason=event.reason)
+            self._context.log.warning(
+                "a process is quarantined", **_fields(event), epoch=self._epoch, reason=event.reason
+            )
         elif event.type is EventType.HANDED_OFF:
             self._context.metrics.counter(names.MOVES, self._zone).inc()
             if work is not None:
@@ -141,6 +144,8 @@ class OwnerTelemetry:
             flushed=event.flushed,
             reason=event.reason,
             attempts=event.attempts,
+            epoch=self._epoch,
+            trace_id=trace.split("-")[1] if trace else None,
         )
         if not self._tracer.enabled:
             return
