@@ -194,3 +194,9 @@ def test_a_later_reader_with_more_fields_still_reads_what_this_one_writes() -> N
         priority: int = 0
 
     assert Later.model_validate_json(Unit(operation="create").model_dump_json()).priority == 0
+
+
+def test_a_device_that_is_no_address_is_refused_before_any_agent_sees_it() -> None:
+    body = b'{"operation":"create","spec":{"device":"10.0.0.7:7300"}}'
+    with pytest.raises(InvalidUnitError, match=r"spec\.device: must be tcp://HOST:PORT or unix:///PATH"):
+        parse_unit(body, zone="zone-a", key="pod.pod-1")

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from treeward.schemas import address
+from treeward.schemas.specs import DEVICE_PATTERN
 
 LEAST = '{"operation": "create"}'
 PROBLEMS_IN_SENTENCE_MAX = 3
@@ -26,6 +27,8 @@ _TYPES = {
     "dict_type": "must be an object", "model_type": "must be an object", "list_type": "must be a list",
     "timezone_aware": "must name its time zone, for example 2030-01-31T12:00:00Z",
 }  # fmt: skip
+
+_PATTERNS = {DEVICE_PATTERN: "must be tcp://HOST:PORT or unix:///PATH"}
 
 _CONTEXTS: dict[str, Callable[[dict[str, Any]], str]] = {
     "greater_than": lambda context: f"must be greater than {context['gt']:g}",
@@ -99,7 +102,9 @@ def explain_problem(item: dict[str, Any], prefix: str = "", fields: tuple[str, .
     if kind == "extra_forbidden":
         return f"{where}: there is no such field{_known(str(item['loc'][-1]), fields)}"
     if kind == "string_pattern_mismatch":
-        what = f"must be {address.TOKEN_RULE}" if address.TOKEN_PATTERN in context["pattern"] else item["msg"]
+        what = _PATTERNS.get(context["pattern"]) or (
+            f"must be {address.TOKEN_RULE}" if address.TOKEN_PATTERN in context["pattern"] else item["msg"]
+        )
     elif kind.startswith("datetime"):
         what = "must be a time with its zone as in RFC 3339, for example 2030-01-31T12:00:00Z"
     elif kind in _CONTEXTS:

@@ -39,12 +39,16 @@ class ZoneSpec(Spec):
     labels: Labels = Field(default_factory=dict)
 
 
+DEVICE_PATTERN = r"^(tcp://[^\s/]+:[0-9]{1,5}|unix:///\S+)$"
+Device = Annotated[str, Field(pattern=DEVICE_PATTERN, max_length=512)]
+
+
 class PodSpec(Spec):
     """A pod: hosts with one owner."""
 
     labels: Labels = Field(default_factory=dict)
-    device: str | None = Field(
-        default=None, max_length=512, description="tcp://HOST:PORT or unix:///PATH; none: what the agent is set to"
+    device: Device | None = Field(
+        default=None, description="tcp://HOST:PORT or unix:///PATH; none: what the agent is set to"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from treeward.schemas.address import RESERVED
-from treeward.schemas.specs import HostSpec, Labels, Mebibytes, NotNegative, PodSpec, Positive, Token, ZoneSpec
+from treeward.schemas.specs import Device, HostSpec, Labels, Mebibytes, NotNegative, PodSpec, Positive, Token, ZoneSpec
 
 
 def _free(name: str) -> str:
@@ -42,8 +42,8 @@ class TopologyPod(_Part):
     """A pod, and the device that its agent speaks to."""
 
     labels: Labels = Field(default_factory=dict)
-    device: str | None = Field(
-        default=None, max_length=512, description="tcp://HOST:PORT or unix:///PATH; none: what the agent is set to"
+    device: Device | None = Field(
+        default=None, description="tcp://HOST:PORT or unix:///PATH; none: what the agent is set to"
     )
     hosts: dict[Token, TopologyHost] = Field(default_factory=dict)
 
