@@ -64,7 +64,7 @@ def test_a_message_for_another_epoch_is_not_even_looked_up() -> None:
 def test_a_unit_below_what_work_holds_is_taken_for_answered() -> None:
     owner = ZoneOwner("zone-a", EPOCH, Limits())
     owner.on_work_first(8, 0.0)
-    owner.on_message("vm.web-1", message(7, "create"), 0.0)
+    owner.on_message("vm.web-1", message(7), 0.0)
     owner.on_fetched("vm.web-1", 0, None, 0.0)
     assert [effect for effect in take(owner) if isinstance(effect, Append)] == []
 
