@@ -4,6 +4,7 @@ Exit codes: 0 the service ended as it was asked to, 1 it crashed (logged once, w
 time, 2 its settings cannot be used (one line that says which).
 """
 
+import argparse
 import asyncio
 import os
 import secrets
@@ -21,7 +22,7 @@ import uvloop
 from treeward.runtime.clock import Clock, SteadyClock, SystemClock
 from treeward.runtime.http import HttpPort, Readiness
 from treeward.runtime.loop_watch import LoopWatch
-from treeward.runtime.settings import PREFIX, Settings
+from treeward.runtime.settings import FILE_VARIABLE, PREFIX, Settings
 from treeward.runtime.settings_file import BadSettingsError, misspelt
 from treeward.telemetry import names
 from treeward.telemetry.logs import Log, get_log, set_up_logs
@@ -174,6 +175,18 @@ async def _until_ended(program: Program, running: asyncio.Task[None]) -> int:
     return (
         CLEAN if in_time and not program.escaped and (not running.cancelled() or program.stopping.is_set()) else CRASHED
     )
+
+
+def read_command_line(name: str) -> None:
+    """Everything is a setting, so there is only help and the version."""
+    parser = argparse.ArgumentParser(
+        prog=f"treeward-{name}",
+        description=f"The {name} of Treeward. It takes no arguments: settings are variables that begin with {PREFIX} "
+        f"(docs/settings.md), such as {PREFIX}NATS_URL, or a TOML or YAML file named by {FILE_VARIABLE}. "
+        "Exit codes: 0 ended as it was asked to, 1 crashed, 2 settings that cannot be used.",
+    )
+    parser.add_argument("--version", action="version", version=version("treeward"))
+    parser.parse_args()
 
 
 def _refuse(name: str, error: BadSettingsError) -> NoReturn:

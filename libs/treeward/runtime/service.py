@@ -7,6 +7,7 @@ from treeward.bus.nats_bus import NatsBus
 from treeward.runtime.context import Context, limits_of
 from treeward.runtime.login import credentials_of
 from treeward.runtime.program import Program
+from treeward.runtime.tasks import unless_stopping
 from treeward.telemetry import names
 
 
@@ -14,14 +15,16 @@ from treeward.telemetry import names
 async def connected(program: Program) -> AsyncIterator[Context]:
     """A context with a bus that reconnects without end; readiness follows the connection, liveness does not."""
     settings = program.settings
-    bus = await NatsBus.connect(
+    bus: NatsBus | None = None
+    program.readiness.add("nats", lambda: None if bus is not None and bus.connected else "no connection to NATS")
+    connecting = NatsBus.connect(
         list(settings.nats_url),
         name=program.instance,
         inbox_prefix=settings.nats_inbox_prefix,
         api_prefix=settings.nats_api_prefix,
         credentials=credentials_of(settings),
     )
-    program.readiness.add("nats", lambda: None if bus.connected else "no connection to NATS")
+    bus = await unless_stopping(program.stopping, connecting)
     program.readiness.add("permissions", lambda: bus.violation)
     program.metrics.gauge(names.CONNECTED).follow(lambda: float(bus.connected))
     program.metrics.counter(names.PERMISSION_VIOLATIONS).follow(lambda: bus.counts.get("violations", 0))

@@ -2,7 +2,23 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def unless_stopping(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`; if the program is told to stop first, `work` is cancelled, and the caller with it."""
+    working = asyncio.ensure_future(work)
+    told = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait({working, told}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise asyncio.CancelledError
+        return working.result()
+    finally:
+        working.cancel()
+        told.cancel()
 
 
 class Tasks:

@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from treeward.orchestrator.app import answer_questions
 from treeward.orchestrator.orchestrator import Orchestrator
-from treeward.runtime.program import Program, run_program
+from treeward.runtime.program import Program, read_command_line, run_program
 from treeward.runtime.service import connected
 
 
@@ -17,6 +17,7 @@ async def serve(program: Program) -> None:
 
 
 def main() -> NoReturn:
+    read_command_line("orchestrator")
     run_program("orchestrator", serve)
 
 

@@ -17,6 +17,7 @@ from treeward.runtime.context import Context
 from treeward.runtime.control import obey
 from treeward.runtime.last_events import caught_up
 from treeward.runtime.presence import Presence, listen
+from treeward.runtime.tasks import unless_stopping
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT
 from treeward.schemas.events import Event, EventType
@@ -47,7 +48,7 @@ class Orchestrator:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until told to stop; then dispatchers just end, and root is left to another."""
-        reader = await self._follow_root()
+        reader = await unless_stopping(stopping, self._follow_root())
         self.context.bus.on_connection(self._on_connection)
         await self.branches.follow()
         await listen(self.context, "orchestrator", self._on_heartbeat)
@@ -57,7 +58,7 @@ class Orchestrator:
             while not stopping.is_set():
                 if self._lost.is_set():
                     self._lost.clear()
-                    reader = await self._follow_root()
+                    reader = await unless_stopping(stopping, self._follow_root())
                 await self._contend()  # first: whoever was away itself has to know that before it believes others dead
                 await self._deal()
                 await asyncio.sleep(DEAL_S)

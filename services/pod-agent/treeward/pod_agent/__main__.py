@@ -3,7 +3,7 @@
 from typing import NoReturn
 
 from treeward.pod_agent.agent import Agent
-from treeward.runtime.program import Program, run_program
+from treeward.runtime.program import Program, read_command_line, run_program
 from treeward.runtime.service import connected
 
 
@@ -13,6 +13,7 @@ async def serve(program: Program) -> None:
 
 
 def main() -> NoReturn:
+    read_command_line("pod-agent")
     run_program("pod-agent", serve)
 
 

@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from treeward.runtime.program import Program, run_program
+from treeward.runtime.program import Program, read_command_line, run_program
 from treeward.runtime.service import connected
 from treeward.zone_supervisor.supervisor import Supervisor
 
@@ -13,6 +13,7 @@ async def serve(program: Program) -> None:
 
 
 def main() -> NoReturn:
+    read_command_line("zone-supervisor")
     run_program("zone-supervisor", serve)
 
 
