@@ -13,7 +13,7 @@ from treeward.supervision.effects import Fetch, Send
 from treeward.supervision.limits import Limits
 
 LIMITS = Limits(window=3, credit=100)
-BODY = b'{"operation":"kick"}'
+BODY = b'{"operation":"start"}'
 
 
 class Reading:
@@ -38,6 +38,8 @@ class Reading:
             self.fold.on_claim(position, history.log[position - 1][1], 0.0)
         while self.fold.log_read_up_to < self.fold.newest_claim:
             self.read_log()
+        for pod in self.fold.pod_epochs:
+            self.fold.know_pod(pod)
         self._collect()
 
     def _collect(self) -> None:

@@ -10,7 +10,7 @@ from treeward.schemas.events import Event, EventType
 
 ZONE = "zone-a"
 PODS = ("pod-1", "pod-2")
-KEYS = ("vm.a", "vm.b", "volume.c")
+KEYS = ("vm.a", "vm.b", "thing.c")
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 STEPS = some.lists(

@@ -19,9 +19,8 @@ KEY = "vm.web-1"
 
 
 def message(ticket: int = 5, operation: str = "start", **fields: Any) -> Message:
-    return Message(
-        **({"epoch": EPOCH, "life": PLACED, "ticket": ticket, "previous": 0, "operation": operation} | fields)
-    )
+    said: dict[str, Any] = {"epoch": EPOCH, "life": PLACED, "ticket": ticket, "previous": 0, "operation": operation}
+    return Message(**(said | fields))
 
 
 class Owner:
@@ -31,7 +30,13 @@ class Owner:
         self.now_s = 0.0
         self.position = PLACED
         self.fold = PodOwner("zone-a", "pod-1", EPOCH, Limits(restarts_max=2))
-        fields = {"type": EventType.PLACED, "life": EPOCH, "pod": "pod-1", "host": "host-1", "answered": 3} | event
+        fields: dict[str, Any] = {
+            "type": EventType.PLACED,
+            "life": EPOCH,
+            "pod": "pod-1",
+            "host": "host-1",
+            "answered": 3,
+        } | event
         self.last = Event(zone="zone-a", kind="vm", id="web-1", at=AT, **fields)
 
     def take(self) -> list[Effect]:
