@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test simulate faults check lock schemas k8s-check sbom clean
+.PHONY: help install demo test simulate mutants faults check lock schemas k8s-check sbom clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,6 +26,9 @@ test: $(STAMP) ## all tests
 
 FAULTS ?= 1000
 SEED ?= 1
+mutants: $(STAMP) ## proof by removal: each safety line is taken out, and something must notice
+	$(BIN)/python -m tests.mutants --seeds $(or $(SEEDS),400)
+
 faults: $(STAMP) ## a data centre under load, broken on purpose FAULTS=1000 times (SEED=1), and judged by its books
 	$(BIN)/python -m tests.faults --faults $(FAULTS) --seed $(SEED)
 

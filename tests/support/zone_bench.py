@@ -73,6 +73,7 @@ class Bench:
             place.answered = event.ticket
         assert event.answered == place.answered, f"{event.type} says {event.answered}, not {place.answered}"
         if event.type is EventType.PLACED:
+            assert place.host is None, f"{event.key} is placed on {event.host} while it is on {place.host}"
             place.host, place.came = event.host, False
         elif event.type is EventType.HANDED_OFF:
             place.host, place.came = None, True

@@ -79,3 +79,27 @@ def test_an_address_that_was_answered_after_it_was_removed_is_not_forgotten_too_
     (append,) = take(owner)
     assert isinstance(append, Append)
     assert (append.events[0].type, append.events[0].answered) == (EventType.FORGOTTEN, 9)
+
+
+def test_what_it_has_placed_itself_it_asks_of_nobody_who_has_not_heard_of_it() -> None:
+    owner = ZoneOwner("zone-a", EPOCH, Limits())
+    owner.on_event(
+        2, Event(type=EventType.COMPLETED, zone="zone-a", kind="pod", id="pod-1", life=1, at=AT, definition={}), 0.0
+    )
+    host = {"pod": "pod-1", "cpus": 4, "memory_mib": 4096}
+    owner.on_event(
+        3,
+        event(EventType.COMPLETED, pod="pod-1", host="host-1", definition=host).model_copy(
+            update={"kind": "host", "id": "host-1"}
+        ),
+        0.0,
+    )
+    owner.on_fold_complete(0.0)
+    owner.on_message("vm.web-1", message(5, "create"), 0.0)
+    owner.on_fetched("vm.web-1", 0, None, 0.0)
+    append = take(owner)[-1]
+    assert isinstance(append, Append)
+    assert append.events[0].type is EventType.PLACED
+    owner.on_appended(append.token, 12, 0.0)
+    owner.on_message("vm.web-1", message(5, "create"), 0.0)
+    assert take(owner) == [Fetch("vm.web-1", 12)]

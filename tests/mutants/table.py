@@ -1,0 +1,405 @@
+"""The safety lines: each with what is written instead, and the tests that should notice.
+
+`rule` names the rule of PROTOCOL or DESIGN that the line keeps. A row whose text is not in its file any more is an
+error: whoever changes a safety line renews its row.
+"""
+
+from typing import NamedTuple
+
+S = "libs/treeward/supervision/"
+R = "libs/treeward/runtime/"
+D = "services/orchestrator/treeward/orchestrator/dispatching.py"
+TAKE = "tests/property/test_take_rule.py"
+POD = "tests/property/test_fold_pod_owner.py"
+POD_UNIT = "tests/unit/test_supervision_pod_owner.py"
+ZONE = "tests/property/test_fold_zone_owner.py"
+ZONE_UNIT = "tests/unit/test_supervision_zone_owner.py"
+DISPATCH_UNIT = "tests/unit/test_supervision_dispatch.py"
+DISPATCH = "tests/property/test_fold_dispatch.py"
+CHILDREN = "tests/unit/test_supervision_children.py"
+RECORD = "tests/property/test_device_record.py"
+RECORD_UNIT = "tests/unit/test_device_record.py"
+PLACEMENT = "tests/property/test_placement.py"
+
+
+class Mutant(NamedTuple):
+    """One line taken out."""
+
+    name: str
+    rule: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...] = ()
+
+
+MUTANTS = (
+    # the take rule (R4, S3)
+    Mutant(
+        "process takes any epoch",
+        "R4",
+        S + "pod_owner.py",
+        "        if message.epoch != self.epoch:\n            self.dropped += 1\n            return\n",
+        "",
+        (POD,),
+    ),
+    Mutant(
+        "process takes any life",
+        "R4",
+        S + "row.py",
+        "message.life == self.life and message.ticket > self.answered",
+        "message.ticket > self.answered",
+        (TAKE,),
+    ),
+    Mutant(
+        "process takes what is answered",
+        "R4",
+        S + "row.py",
+        "return message.life == self.life and message.ticket > self.answered",
+        "return message.life == self.life",
+        (TAKE,),
+    ),
+    Mutant(
+        "process passes over a gap",
+        "R4",
+        S + "row.py",
+        "message.previous <= self.answered < message.ticket",
+        "self.answered < message.ticket",
+        (TAKE,),
+    ),
+    Mutant(
+        "a mark does not stay",
+        "S3",
+        S + "row.py",
+        "                if waiting.mark is not None:\n                    message.mark = waiting.mark\n",
+        "",
+        (TAKE,),
+    ),
+    Mutant(
+        "a mark in hand is lost",
+        "S3",
+        S + "row.py",
+        "            if hand.mark is None:\n                hand.mark = message.mark\n",
+        "",
+        (TAKE,),
+    ),
+    Mutant(
+        "a mailbox without bound", "section 5", S + "row.py", "if len(self.queue) >= 2 * window:", "if False:", (TAKE,)
+    ),
+    Mutant(
+        "zone takes any epoch",
+        "S3",
+        S + "zone_owner.py",
+        "if message.epoch != self.epoch or message.life != self.epoch:",
+        "if False:",
+        (ZONE_UNIT,),
+    ),
+    Mutant(
+        "zone takes what is answered",
+        "R4",
+        S + "zone_owner.py",
+        "        if message.ticket <= row.answered:\n            self.dropped += 1\n            return\n",
+        "",
+        (ZONE,),
+    ),
+    Mutant(
+        "zone ignores WORK's beginning",
+        "S4",
+        S + "zone_owner.py",
+        "        row.answered = max(row.answered, self.work_first - 1)\n",
+        "",
+        (ZONE_UNIT,),
+    ),
+    # who owns an address (S2), what its events say (S8)
+    Mutant(
+        "a row is made for another's",
+        "S2",
+        S + "pod_owner.py",
+        "if event is None or pod_of(event) != self.pod:",
+        "if event is None:",
+        (POD,),
+    ),
+    Mutant(
+        "answered is not fetched",
+        "S8",
+        S + "pod_owner.py",
+        "        row.answered = event.answered\n",
+        "        row.answered = 0\n",
+        (POD,),
+    ),
+    Mutant(
+        "a pod's fetch may be old",
+        "S8",
+        S + "pod_owner.py",
+        "self._fetch(row, max(message.life, message.seen, self._appended_up_to))",
+        "self._fetch(row, 0)",
+        (POD,),
+    ),
+    Mutant(
+        "a zone's fetch may be old",
+        "S8",
+        S + "zone_owner.py",
+        "self._fetch(row, max(message.seen, self._appended_up_to))",
+        "self._fetch(row, 0)",
+        (ZONE_UNIT,),
+    ),
+    Mutant(
+        "zone answers what is placed",
+        "S2",
+        S + "zone_owner.py",
+        "        if event is not None and pod_of(event) is not None:\n            row.away = position",
+        "        if False:\n            row.away = position",
+        (ZONE,),
+    ),
+    Mutant(
+        "what leaves keeps its mailbox",
+        "S2",
+        S + "pod_owner.py",
+        "        del self.rows[row.key]\n        for message in row.early:",
+        "        row.phase = Phase.READY\n        row.answered = row.hand.ticket if row.hand else row.answered\n"
+        "        row.hand = None\n        self._advance(row, now_s)\n        for message in row.early:",
+        (POD,),
+    ),
+    Mutant(
+        "forgotten before WORK is past", "S9", S + "gone.py", "self._order[0][0] < work_first", "True", (ZONE_UNIT,)
+    ),
+    Mutant(
+        "forgotten by an older word",
+        "S9",
+        S + "gone.py",
+        "            if self._answered.get(key) == answered:\n                del self._answered[key]\n",
+        "            if self._answered.pop(key, None) or True:\n",
+        (ZONE_UNIT,),
+    ),
+    # fence first, answer second (R5, S6)
+    Mutant(
+        "a mark before the device",
+        "S6",
+        S + "process_step.py",
+        "    if row.device_last == unit.ticket:\n",
+        "    if unit.mark is not None:\n        return Conclude(unit.mark.outcome, unit.mark.reason)\n"
+        "    if row.device_last == unit.ticket:\n",
+        (POD,),
+    ),
+    Mutant(
+        "the device's memory is not used",
+        "S6",
+        S + "process_step.py",
+        "if row.device_last == unit.ticket:",
+        "if False:",
+        (POD,),
+    ),
+    Mutant(
+        "no synchronize",
+        "R5",
+        S + "pod_owner.py",
+        "Phase.QUARANTINED if event.quarantined else Phase.INITIALIZED",
+        "Phase.QUARANTINED if event.quarantined else Phase.READY",
+        (POD,),
+    ),
+    Mutant(
+        "the next before the outcome is in",
+        "R2",
+        S + "pod_owner.py",
+        "        self.effects.append(Append(batch, row.token, work, traces))\n",
+        "        self.effects.append(Append(batch, row.token, work, traces))\n"
+        "        if then == 'answered':\n            self._on_answered(row, 0.0)\n",
+        (POD,),
+    ),
+    Mutant(
+        "a crash begins no life",
+        "S1",
+        S + "pod_owner.py",
+        "row.become_living(position)",
+        "row.phase, row.hand, row.queue = Phase.READY, None, []",
+        (POD,),
+    ),
+    Mutant(
+        "a silent synchronize is waited for",
+        "available",
+        S + "pod_owner.py",
+        "        elif row.phase is Phase.SYNCHRONIZING:\n            self.effects.append(Abandon(row.token))",
+        "        elif False:\n            self.effects.append(Abandon(row.token))",
+        (POD,),
+    ),
+    # the log is the lock
+    Mutant(
+        "owners append without a guard",
+        "3.1",
+        R + "owner_loop.py",
+        "Guard(claim_subject, owner.epoch)",
+        "Guard(claim_subject + '.none', 0)",
+    ),
+    Mutant(
+        "an owner in doubt goes on",
+        "3.6",
+        R + "owner_loop.py",
+        "            elif isinstance(result, InDoubt):\n",
+        "            elif isinstance(result, InDoubt):\n                return\n"
+        "            elif isinstance(result, InDoubt):\n",
+    ),
+    Mutant(
+        "a fenced owner goes on",
+        "3.2",
+        S + "pod_owner.py",
+        "if answer.status is Status.FENCED:",
+        "if False:",
+        (POD_UNIT,),
+    ),
+    # the device (table 4)
+    Mutant(
+        "the device has no fence",
+        "3.2",
+        R + "device_record.py",
+        "        if life < self.high:\n            return True\n",
+        "",
+        (RECORD,),
+    ),
+    Mutant(
+        "a life rises under a call",
+        "3.2",
+        R + "device_record.py",
+        "return self.in_progress is not None and life > self.high",
+        "return False",
+        (RECORD,),
+    ),
+    Mutant(
+        "the device takes older tickets",
+        "3.2",
+        R + "device_record.py",
+        "        if ticket < self.last:\n            return Decision.OLDER\n",
+        "",
+        (RECORD,),
+    ),
+    Mutant(
+        "a refusal is not remembered",
+        "S5",
+        R + "device_record.py",
+        "        self.last = self.in_progress\n",
+        "        self.last = self.in_progress if applied else self.last\n",
+        (RECORD,),
+    ),
+    Mutant(
+        "a late copy makes it again",
+        "H15",
+        R + "device_record.py",
+        "return self.called_in < life",
+        "return True",
+        (RECORD_UNIT,),
+    ),
+    # the dispatcher (R3, table 5)
+    Mutant(
+        "sent before it is known where to",
+        "R3",
+        S + "dispatch.py",
+        "        if queue.position < 0 or not queue.tickets:\n",
+        "        if not queue.tickets:\n",
+        (DISPATCH,),
+    ),
+    Mutant(
+        "no previous",
+        "R4",
+        S + "dispatch.py",
+        "previous = queue.tickets[queue.sent - 1] if queue.sent else 0\n",
+        "previous = 0\n",
+        (DISPATCH,),
+    ),
+    Mutant(
+        "a dispatcher's fetch may be old",
+        "R3",
+        S + "dispatch.py",
+        "Fetch(key, self.log_read_up_to)",
+        "Fetch(key, 0)",
+        (DISPATCH,),
+    ),
+    Mutant(
+        "an older event undoes a newer",
+        "R3",
+        S + "dispatch.py",
+        "        if position <= queue.position:\n            return\n",
+        "",
+        (DISPATCH_UNIT,),
+    ),
+    Mutant(
+        "a claim changes nothing",
+        "R3",
+        S + "dispatch.py",
+        "            self.pod_epochs[event.id] = position\n",
+        "            self.pod_epochs.setdefault(event.id, position)\n",
+        (DISPATCH,),
+    ),
+    Mutant(
+        "a second pause moves the hold",
+        "S11",
+        S + "resource_queue.py",
+        "min(self.pause_ticket, ticket) if self.paused else ticket",
+        "max(self.pause_ticket, ticket)",
+    ),
+    Mutant(
+        "purge beyond what is answered",
+        "table 1",
+        D,
+        "below = min(below, history.last + 1 if history is not None else 0)",
+        "below += 1",
+    ),
+    Mutant(
+        "purge beyond the history",
+        "table 1",
+        D,
+        "below = min(below, history.last + 1 if history is not None else 0)",
+        "pass",
+    ),
+    # supervision
+    Mutant(
+        "a supervisor never suspects",
+        "section 4",
+        S + "children.py",
+        "            and now_s - instance.seen_s <= self.limits.suspicion_s\n",
+        "",
+        (CHILDREN,),
+    ),
+    Mutant(
+        "no suspicion of oneself",
+        "section 6",
+        S + "children.py",
+        "if before_s is not None and now_s - before_s > self.limits.suspicion_s / 2:",
+        "if False:",
+        (CHILDREN,),
+    ),
+    Mutant(
+        "no epoch grace",
+        "section 4",
+        S + "children.py",
+        "            grace_s, self.limits.epoch_grace_s\n",
+        "            0.0, 0.0\n",
+        (CHILDREN,),
+    ),
+    Mutant(
+        "an older claim counts",
+        "section 2",
+        S + "children.py",
+        "if known is None or epoch > known.epoch:",
+        "if True:",
+        (CHILDREN,),
+    ),
+    Mutant(
+        "a clock may go back",
+        "available",
+        R + "clock.py",
+        "self._now_s = max(self._clock.now_s(), self._now_s + SLOWEST * (monotonic_s - self._monotonic_s))",
+        "self._now_s = self._clock.now_s()",
+        ("tests/property/test_clock.py",),
+    ),
+    # placement
+    Mutant(
+        "a full host is taken",
+        "placement",
+        S + "placement.py",
+        "if host.closed or host.name == avoid or not demand.fits(host.free):",
+        "if host.closed or host.name == avoid:",
+        (PLACEMENT,),
+    ),
+    Mutant(
+        "room is not given back", "placement", S + "placement.py", "        self._use(place, -1)\n", "", (PLACEMENT,)
+    ),
+)
