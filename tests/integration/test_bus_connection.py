@@ -218,3 +218,12 @@ def test_nats_py_still_has_the_private_parts_that_the_connection_uses() -> None:
     for method in (Client._process_err, Client._process_op_err, Client._process_msg, Client._close):
         assert inspect.iscoroutinefunction(method)
     assert hasattr(TcpTransport(), "_io_writer")
+
+
+async def test_nothing_of_a_closed_connection_goes_on_while_the_server_is_away(nats_server: EmbeddedNats) -> None:
+    buses = [await NatsBus.connect(nats_server.url, timeout_s=10) for _ in range(20)]
+    nats_server.kill()
+    await until(lambda: not any(bus.connected for bus in buses))
+    for bus in buses:
+        await bus.close()
+    await until(lambda: asyncio.all_tasks() == {asyncio.current_task()}, "every task of theirs has ended", 5.0)

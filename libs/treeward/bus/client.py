@@ -6,13 +6,14 @@ the parser calls. This and `connection` are the only modules that know private a
 pinned and a test names each of them.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable
 from typing import Protocol
 
 import nats.errors
-from nats.aio.client import Client
+from nats.aio.client import Client, Srv
 from nats.protocol import parser
 
 Receive = Callable[[str, bytes, bytes, bytes | None], None]
@@ -49,6 +50,17 @@ class LightClient(Client):
         super().__init__()
         self.receivers: dict[int, Receive] = {}
         self._holder = holder
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        """End a search for a server that nobody waits for any more.
+
+        Its cancellation is lost when a connection is refused in that very moment (Python's `wait_for`), and nats-py
+        would go on for ever, beside the next search or after its own end.
+        """
+        searching = self._reconnection_task
+        if self.is_closed or (searching is not None and searching is not asyncio.current_task()):
+            raise asyncio.CancelledError
+        await super()._connect_to_server(s)
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
         receive = self.receivers.get(sid)

@@ -23,6 +23,7 @@ from treeward.bus.interface import BusUnavailableError
 from treeward.bus.wire import header_lines, publish_command
 
 WATCH_S: Final = 0.25
+CANCEL_AGAIN_S: Final = 0.1
 HALF_OPEN_S: Final = 1.0
 """How long closing a lost link may take before it is cut."""
 ATTEMPT_S: Final = 5.0
@@ -300,3 +301,11 @@ class Connection:
         with contextlib.suppress(nats.errors.Error, TimeoutError, OSError, RuntimeError):
             async with asyncio.timeout(CLOSE_S):
                 await self._client._close(LightClient.CLOSED, do_cbs=False)
+        await self._end_reconnecting()
+
+    async def _end_reconnecting(self) -> None:
+        """End nats-py's endless search for a server: one cancellation may be lost to a connection refused just then."""
+        searching = self._client._reconnection_task
+        while searching is not None and not searching.done():
+            searching.cancel()
+            await asyncio.wait({searching}, timeout=CANCEL_AGAIN_S)
