@@ -232,10 +232,9 @@ class Judge:
 
     # the end
 
-    def is_paused(self, zone: str, key: str) -> bool:
-        """Whether the last word about holding the resource is a pause."""
-        holds = self._holds.get(f"{zone}.{key}")
-        return bool(holds) and holds[-1][1]
+    def has_pause(self, zone: str, key: str) -> bool:
+        """Whether somebody has paused the resource."""
+        return any(pauses for _, pauses in self._holds.get(f"{zone}.{key}", ()))
 
     def unanswered(self) -> list[tuple[str, int, Submitted]]:
         """What is accepted and has no outcome."""
