@@ -232,9 +232,11 @@ class Judge:
 
     # the end
 
-    def has_pause(self, zone: str, key: str) -> bool:
-        """Whether somebody has paused the resource."""
-        return any(pauses for _, pauses in self._holds.get(f"{zone}.{key}", ()))
+    def is_paused(self, zone: str, key: str) -> bool:
+        """Whether somebody has to resume the resource: the last word is a pause, or a resume was itself put off."""
+        holds = self._holds.get(f"{zone}.{key}", [])
+        last = self.last.get((zone, key))
+        return any(pauses for _, pauses in holds[-1:]) or (last is not None and last[1].paused)
 
     def unanswered(self) -> list[tuple[str, int, Submitted]]:
         """What is accepted and has no outcome."""

@@ -35,7 +35,10 @@ class Link:
         self._latency_s = latency_s
         self._context = context
         self._cut = [False, False]
-        self._held: tuple[list[Step], list[Step]] = ([], [])
+        self._arrived: tuple[dict[int, Step], dict[int, Step]] = ({}, {})
+        """What has come through, by its number on this connection: it waits for what is before it, or for a cut."""
+        self._sent = [0, 0]
+        self._taken = [0, 0]
         self._free_s = [0.0, 0.0]
         self._reached_s: dict[int, float] = {}
         """Connection that was lost -> until when what was on its way up still arrived."""
@@ -43,12 +46,12 @@ class Link:
     def up(self, step: Step) -> None:
         """Have the bus do something, after a while, in order; dropped if there is no connection."""
         if self.connected and not self.severed:
-            self._send(0, step, self._loop.world)
+            self._send(0, step)
 
     def down(self, step: Step) -> None:
         """Have the program see something, after a while, in order."""
         if self.connected and not self.severed:
-            self._send(1, step, self._context)
+            self._send(1, step)
 
     def call_program(self, step: Step, delay_s: float = 0.0) -> None:
         """Have the program do something by itself, whatever the connection does."""
@@ -68,11 +71,8 @@ class Link:
         if self.severed:
             return
         if self.connected:
-            (up, down), self._held = self._held, ([], [])
-            for step in up:
-                self._loop.call_soon(step, context=self._loop.world)
-            for step in down:
-                self._loop.call_soon(self._arrive_down, self.generation, step, context=self._context)
+            self._loop.call_soon(self._take, 0, self.generation, context=self._loop.world)
+            self._loop.call_soon(self._take, 1, self.generation, context=self._context)
         else:
             self._loop.call_later(RECONNECT_S, self._reconnect, self.generation, context=self._loop.world)
 
@@ -93,29 +93,28 @@ class Link:
 
     # inside
 
-    def _send(self, direction: int, step: Step, context: Context) -> None:
+    def _send(self, direction: int, step: Step) -> None:
         at_s = self._loop.now_s + self._chance.uniform(0.1, 1.0) * self._latency_s + self.extra_s[direction]
         at_s = self._free_s[direction] = max(at_s, self._free_s[direction])
-        if direction:
-            self._loop.call_at(at_s, self._arrive_down, self.generation, step, context=context)
-        else:
-            self._loop.call_at(at_s, self._arrive_up, self.generation, step, context=context)
+        self._sent[direction] += 1
+        context = self._context if direction else self._loop.world
+        self._loop.call_at(at_s, self._arrive, direction, self.generation, self._sent[direction], step, context=context)
 
-    def _arrive_up(self, generation: int, step: Step) -> None:
+    def _arrive(self, direction: int, generation: int, number: int, step: Step) -> None:
         if generation == self.generation and self.connected:
-            if self._cut[0]:
-                self._held[0].append(step)
-            else:
-                step()
-        elif self._loop.now_s <= self._reached_s.get(generation, 0.0):
+            self._arrived[direction][number] = step
+            self._take(direction, generation)
+        elif direction == 0 and self._loop.now_s <= self._reached_s.get(generation, 0.0):
             step()
 
-    def _arrive_down(self, generation: int, step: Step) -> None:
-        if self.severed or generation != self.generation or not self.connected:
-            return
-        if self._cut[1]:
-            self._held[1].append(step)
-        else:
+    def _take(self, direction: int, generation: int) -> None:
+        """Take what has arrived, in order, unless the direction is cut or the connection gone."""
+        arrived, taken = self._arrived[direction], self._taken
+        while generation == self.generation and self.connected and not self._cut[direction]:
+            step = arrived.pop(taken[direction] + 1, None)
+            if step is None:
+                return
+            taken[direction] += 1
             step()
 
     def _break_off(self) -> None:
@@ -124,7 +123,8 @@ class Link:
         self._reached_s[self.generation] = self._loop.now_s + self._chance.random() * (
             self._latency_s + self.extra_s[0]
         )
-        waiting, self._held = self._held[0], ([], [])
+        waiting = [step for _, step in sorted(self._arrived[0].items(), key=lambda item: item[0])]
+        self._arrived = ({}, {})
         if waiting:
             self._reached_s[self.generation] = 0.0
             self.late += waiting[: self._chance.randint(0, len(waiting))]
@@ -146,6 +146,7 @@ class Link:
         self.generation += 1
         self.connected = True
         self._free_s = [0.0, 0.0]
+        self._sent, self._taken = [0, 0], [0, 0]
         self.call_program(lambda: self._tell(True))
 
     def _tell(self, connected: bool) -> None:

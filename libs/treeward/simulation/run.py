@@ -261,14 +261,12 @@ class Run:
             body = {"operation": "create", "spec": spec, "after": [self.ticket_of(pod)]}
             await self._order(context, zone, "host.spare", body)
         self.looked_after = True
-        resumed: set[tuple[str, str]] = set()
         while not stopping.is_set():
             for zone, key in sorted({(zone, unit.key) for zone, _, unit in self.judge.unanswered()}):
                 last = self.judge.last.get((zone, key))
                 if last is not None and last[1].quarantined:
                     await self._order(context, zone, key, {"operation": "release"})
-                if (zone, key) not in resumed and self.judge.has_pause(zone, key):
-                    resumed.add((zone, key))
+                if self.judge.is_paused(zone, key):
                     await self._order(context, zone, key, {"operation": "resume"})
             await asyncio.sleep(OPERATOR_S)
 
