@@ -207,6 +207,26 @@ async def test_a_key_is_replaced_while_the_old_one_is_in_use(tmp_path: Path) -> 
             assert await new.state("LOG_root") is not None
 
 
+async def test_a_user_who_is_refused_tries_on_until_the_server_knows_it(tmp_path: Path) -> None:
+    folder = credentials(tmp_path)
+    here = CredentialsFolder(folder)
+    server = servers_of(tmp_path, 1)[0]
+    async with site(tmp_path, [server], folder, 1) as url:
+        here.rotate("operator", finish=False)
+        async with asyncio.TaskGroup() as tasks:
+            refused = tasks.create_task(_state_as(url, folder, "operator"))
+            log = server.directory / "nats-server.log"
+            await until(lambda: log.read_text().count("authentication error") >= 2, "the new key is refused", 20.0)
+            assert not refused.done()
+            _reload(server, folder)
+        assert refused.result() is not None
+
+
+async def _state_as(url: str, folder: Path, name: str) -> object:
+    async with connected_as(url, folder, name) as bus:
+        return await bus.state("LOG_root")
+
+
 def _reload(server: EmbeddedNats, folder: Path) -> None:
     server.extra = accounts_of(folder)
     (server.directory / "nats-server.conf").write_text(server.configuration())

@@ -52,13 +52,13 @@ class LightClient(Client):
         self._holder = holder
 
     async def _connect_to_server(self, s: Srv) -> None:
-        """End a search for a server that nobody waits for any more.
+        """End a search for a server that was cancelled.
 
-        Its cancellation is lost when a connection is refused in that very moment (Python's `wait_for`), and nats-py
-        would go on for ever, beside the next search or after its own end.
+        The cancellation is lost when a connection is refused in that very moment (Python's `wait_for`), and nats-py
+        would go on for ever, beside the next search or after its own end. The task still counts it.
         """
-        searching = self._reconnection_task
-        if self.is_closed or (searching is not None and searching is not asyncio.current_task()):
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
             raise asyncio.CancelledError
         await super()._connect_to_server(s)
 

@@ -70,9 +70,7 @@ def _subscribe_command(sid: int, subject: str, queue: str) -> bytes:
 class Connection:
     """A link to NATS that reconnects without end, until `close`."""
 
-    def __init__(
-        self, inbox_prefix: str, crash: Callable[[BaseException], None], api_prefix: str = API_PREFIX
-    ) -> None:
+    def __init__(self, inbox_prefix: str, crash: Callable[[BaseException], None], api_prefix: str = API_PREFIX) -> None:
         self.api_prefix = api_prefix
         """Where requests to JetStream go; in an account without streams of its own it is another."""
         self.inbox = f"{inbox_prefix}.{NUID().next().decode()}"

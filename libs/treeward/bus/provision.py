@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 CONSUMERS_MAX: Final = 100_000
 """Stated for each stream, since the server's own default of 1,000 may be too few readers."""
+ELECTION_S: Final = 30.0
+"""How long an answer is awaited: servers that have just started elect the leader of JetStream first."""
 _NAME_IN_USE: Final = 10058
 _NS: Final = 1_000_000_000
 
@@ -20,18 +22,19 @@ async def provision(bus: "NatsBus", zone: str, retention: Retention) -> tuple[st
     """Make what is missing of a zone's streams and return the names of those made.
 
     Raises StreamDiffersError, naming each difference, if one exists with other settings: whoever runs treeward decides
-    then. Repeating is harmless; cancelled, it leaves the streams made so far.
+    then, and BusUnavailableError after 30 s without an answer. Repeating is harmless; cancelled, it leaves the streams
+    made so far.
     """
     made: list[str] = []
     differences: list[str] = []
     for spec in streams_of(zone, retention):
         wanted = configuration(spec)
-        info = await bus.streams.info(spec.name)
+        info = await bus.streams.info(spec.name, timeout_s=ELECTION_S)
         if info is None:
             if await _make(bus, spec.name, wanted):
                 made.append(spec.name)
                 continue
-            info = await bus.streams.info(spec.name)  # another has just made it
+            info = await bus.streams.info(spec.name, timeout_s=ELECTION_S)  # another has just made it
         if info is not None:
             differences += compare(spec.name, wanted, info["config"])
     if differences:
@@ -40,7 +43,7 @@ async def provision(bus: "NatsBus", zone: str, retention: Retention) -> tuple[st
 
 
 async def _make(bus: "NatsBus", name: str, wanted: Mapping[str, Any]) -> bool:
-    error = api_error(await bus.streams.api(f"STREAM.CREATE.{name}", wanted))
+    error = api_error(await bus.streams.api(f"STREAM.CREATE.{name}", wanted, timeout_s=ELECTION_S))
     if error is not None and error.code != _NAME_IN_USE:
         raise BusError(f"cannot make stream {name}: {error.description} ({error.code})")
     return error is None

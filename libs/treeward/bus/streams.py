@@ -32,9 +32,9 @@ class Streams:
         self._single: set[str] = set()
         """Streams of one replica, which cannot be behind themselves."""
 
-    async def info(self, stream: str) -> Mapping[str, Any] | None:
+    async def info(self, stream: str, *, timeout_s: float = TIMEOUT_S) -> Mapping[str, Any] | None:
         """The server's description of a stream, from its leader; None if there is no such stream."""
-        info = await self._api(f"STREAM.INFO.{stream}", {}, missing=STREAM_NOT_FOUND)
+        info = await self._api(f"STREAM.INFO.{stream}", {}, missing=STREAM_NOT_FOUND, timeout_s=timeout_s)
         if info is not None:
             self._reached[stream] = info["state"]["last_seq"]
             (self._single.add if info["config"]["num_replicas"] == 1 else self._single.discard)(stream)
@@ -92,17 +92,21 @@ class Streams:
         if below > 1 and await self._api(f"STREAM.PURGE.{stream}", {"seq": below}, missing=STREAM_NOT_FOUND) is None:
             raise NoSuchZoneError(f"no stream {stream}")
 
-    async def api(self, endpoint: str, question: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def api(
+        self, endpoint: str, question: Mapping[str, Any], *, timeout_s: float = TIMEOUT_S
+    ) -> Mapping[str, Any]:
         """JetStream's settled answer, which may be an error; raises BusUnavailableError if there is none in time."""
         body = json.dumps(question).encode() if question else b""
         answer = await self._requests.ask_until(
-            f"{self._requests.api_prefix}.{endpoint}", body, timeout_s=TIMEOUT_S, attempt_s=2.0, good=is_settled
+            f"{self._requests.api_prefix}.{endpoint}", body, timeout_s=timeout_s, attempt_s=2.0, good=is_settled
         )
         reply: Mapping[str, Any] = json.loads(answer.data)
         return reply
 
-    async def _api(self, endpoint: str, question: Mapping[str, Any], *, missing: int) -> Mapping[str, Any] | None:
-        reply = await self.api(endpoint, question)
+    async def _api(
+        self, endpoint: str, question: Mapping[str, Any], *, missing: int, timeout_s: float = TIMEOUT_S
+    ) -> Mapping[str, Any] | None:
+        reply = await self.api(endpoint, question, timeout_s=timeout_s)
         error = api_error(reply)
         if error is None:
             return reply
