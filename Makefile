@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test simulate mutants faults check lock schemas k8s-check sbom clean
+.PHONY: help install demo test simulate mutants faults check lock schemas k8s-check sbom tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,19 @@ sbom: $(SBOM) ## dist/treeward.cdx.json: what is in the image, from its lock (Cy
 $(SBOM):
 	$(PYTHON) -m venv .venv-sbom
 	.venv-sbom/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
+
+NATSCLI := v0.5.1
+tools: .tools/bin/nats .tools/bin/jaeger ## .tools/bin: the real nats command and Jaeger, built with Go, for the tests that run them (tools/README.md)
+
+.tools/bin/nats:
+	@$(NEEDS_GO)
+	GOBIN=$(CURDIR)/.tools/bin nice -n 10 go install -p 2 -trimpath github.com/nats-io/natscli/nats@$(NATSCLI)
+
+.tools/bin/jaeger: tools/go.mod tools/go.sum
+	@$(NEEDS_GO)
+	nice -n 10 go build -C tools -p 2 -mod=readonly -trimpath -ldflags '-s -w' -o ../.tools/bin/jaeger github.com/jaegertracing/jaeger/cmd/jaeger
+
+NEEDS_GO = command -v go >/dev/null || { echo "make tools needs Go 1.26 or newer (https://go.dev/dl). Only the tests of docs/nats-cli.md and docs/tracing.md use what it builds; everything else works without." >&2; exit 1; }
 
 schemas: $(STAMP) ## renew schemas/v1 and schemas/asyncapi.yaml from the models
 	$(BIN)/python -m treeward.schemas.generate
