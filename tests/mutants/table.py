@@ -131,7 +131,7 @@ MUTANTS = (
         "a pod's fetch may be old",
         "S8",
         S + "pod_owner.py",
-        "self._fetch(row, max(message.life, message.seen, self._appended_up_to))",
+        "self._fetch(row, max(message.life, message.seen, self._log.stored_up_to))",
         "self._fetch(row, 0)",
         (POD,),
     ),
@@ -201,15 +201,15 @@ MUTANTS = (
         "the next before the outcome is in",
         "R2",
         S + "pod_owner.py",
-        "        self.effects.append(Append(batch, row.token, work, traces))\n",
-        "        self.effects.append(Append(batch, row.token, work, traces))\n"
-        "        if then == 'answered':\n            self._on_answered(row, 0.0)\n",
+        "            self._log.answer(row, Outcome.COMPLETED if applied else Outcome.FAILED, answer.reason, now_s)\n",
+        "            self._log.answer(row, Outcome.COMPLETED if applied else Outcome.FAILED, answer.reason, now_s)\n"
+        "            self._on_answered(row, now_s)\n",
         (POD,),
     ),
     Mutant(
         "a crash begins no life",
         "S1",
-        S + "pod_owner.py",
+        S + "pod_recovery.py",
         "row.become_living(position)",
         "row.phase, row.hand, row.queue = Phase.READY, None, []",
         (POD,),

@@ -7,47 +7,56 @@ called.
 """
 
 from collections.abc import Iterator
-from heapq import heappop, heappush
 
 from treeward.schemas.device import Answer, Status
-from treeward.schemas.events import DeviceOutcome, Event, EventType, Outcome, Verdict
+from treeward.schemas.events import Event, EventType, Outcome, Verdict
 from treeward.schemas.mailbox import Message
-from treeward.supervision import events
-from treeward.supervision.effects import Abandon, Append, Call, Effect, Fetch, GiveUp, Synchronize, Work
+from treeward.supervision.alarms import Alarms
+from treeward.supervision.effects import Abandon, Call, Effect, Fetch, GiveUp, Isolate, Synchronize
+from treeward.supervision.isolation import asks_to_isolate, is_in_doubt, knows_record
 from treeward.supervision.knowledge import began_at, pod_of
 from treeward.supervision.limits import Limits
+from treeward.supervision.pod_log import PodLog
+from treeward.supervision.pod_recovery import PodRecovery
 from treeward.supervision.process_step import Act, BreakDown, Conclude, HandOff, decide_step
-from treeward.supervision.restart import Escalate, decide_restart, jitter_of
 from treeward.supervision.row import Phase, Row, early_of
 
 GC_ROWS_PER_TICK = 2_000
 DOUBLED_MAX = 16
 """A wait is doubled so often at most: 2.0**1024 is an OverflowError, half an hour after a device has gone away."""
-LIVING = (Phase.INITIALIZED, Phase.SYNCHRONIZING, Phase.READY, Phase.CALLED)
 
 
 class PodOwner:
     """The fold of one pod in one epoch. Inputs are methods; effects gather in `effects` until the caller takes them."""
 
-    def __init__(self, zone: str, pod: str, epoch: int, limits: Limits, *, may_move: bool = True) -> None:
+    def __init__(
+        self, zone: str, pod: str, epoch: int, limits: Limits, *, may_move: bool = True, isolated: bool = False
+    ) -> None:
         self.zone = zone
         self.pod = pod
         self.epoch = epoch
         self.limits = limits
         self.may_move = may_move
         """False: the pod has a device of its own, which nobody would empty behind a move (PROTOCOL H15)."""
-        self.effects: list[Effect] = []
+        self.isolated = isolated
+        """A person has said that nothing of the pod's device acts any more: what is there is let go without it."""
         self.rows: dict[str, Row] = {}
         self.stopping = False
         self.dropped = 0
         """Messages that the take rule refused."""
-        self._tokens = 0
-        self._appended_up_to = epoch
-        self._timers: list[tuple[float, str]] = []
-        self._waiting: dict[int, tuple[str, str]] = {}
-        """Token of an append -> the row that it moves on, and to what."""
-        self._calls: list[tuple[float, int, str]] = []
+        self._log = PodLog(zone, pod, epoch)
+        self._recovery = PodRecovery(limits, self.rows, self._log)
+        self._alarms = Alarms()
         self._sweep: Iterator[str] = iter(())
+
+    @property
+    def effects(self) -> list[Effect]:
+        """What was decided and not taken yet, in order."""
+        return self._log.effects
+
+    @effects.setter
+    def effects(self, effects: list[Effect]) -> None:
+        self._log.effects = effects
 
     # --- inputs --------------------------------------------------------------------------------------------------
 
@@ -61,7 +70,7 @@ class PodOwner:
             row = self.rows[key] = Row(key, message.life)
             row.early.append(message)
             row.used_s = now_s
-            self._fetch(row, max(message.life, message.seen, self._appended_up_to))
+            self._fetch(row, max(message.life, message.seen, self._log.stored_up_to))
             return
         row.used_s = now_s
         if row.phase is Phase.FETCHING or (row.phase is Phase.COMMITTING and message.life > row.life):
@@ -69,7 +78,7 @@ class PodOwner:
                 row.early.append(message)
             return
         if message.life == row.life and message.released > row.released:
-            self._release(row, message.released, now_s)
+            self._recovery.hear_release(row, message.released, now_s)
         if not row.may_keep(message):
             self.dropped += 1
             return
@@ -101,12 +110,13 @@ class PodOwner:
         row.moved_reason = event.reason if event.type is EventType.PLACED else None
         row.paused = event.paused
         row.draining = event.draining
+        row.isolated = event.isolated
         row.released = event.released
         row.phase = Phase.QUARANTINED if event.quarantined else Phase.INITIALIZED
         row.reason = event.reason if event.quarantined else None
         for message in early_of(early, row.life):
             if message.released > row.released:
-                self._release(row, message.released, now_s)
+                self._recovery.hear_release(row, message.released, now_s)
             if row.may_keep(message):
                 row.put(message, self.limits.window)
         self._advance(row, now_s)
@@ -127,37 +137,38 @@ class PodOwner:
             )
         elif row.phase is Phase.SYNCHRONIZING:
             self._on_synchronized(row, answer, now_s)
+        elif row.phase is Phase.ISOLATING:
+            self._on_isolated(row, answer, now_s)
         elif row.phase is Phase.CALLED:
             self._on_called(row, answer, now_s)
 
     def on_appended(self, token: int, position: int, now_s: float) -> None:
         """An append is in the log; `position` is that of its last event."""
-        self._appended_up_to = max(self._appended_up_to, position)
-        key, then = self._waiting.pop(token, ("", ""))
+        key, then = self._log.stored(token, position)
         row = self.rows.get(key)
         if row is None or row.phase is not Phase.COMMITTING or row.token != token:
             return
-        if then == "answered":
-            self._on_answered(row, now_s)
+        if then in ("answered", "isolated"):
+            self._on_answered(row, Phase.READY if then == "answered" else Phase.INITIALIZED, now_s)
         elif then == "gone":
             self._on_gone(row, now_s)
         elif then == "crashed":
-            self._on_crashed(row, position, now_s)
+            self._recovery.on_crashed(row, position, now_s)
+            self._advance(row, now_s)
         else:
             row.phase = Phase.QUARANTINED if then == "quarantined" else Phase.INITIALIZED
             released = max((message.released for message in row.queue), default=0)
             if released > row.released:
-                self._release(row, released, now_s)
+                self._recovery.hear_release(row, released, now_s)
             self._advance(row, now_s)
 
     def tick(self, now_s: float) -> None:
         """Time has passed: back-offs end, calls without an answer crash their process, idle rows are forgotten."""
-        while self._timers and self._timers[0][0] <= now_s:
-            row = self.rows.get(heappop(self._timers)[1])
+        for key in self._alarms.rows_due(now_s):
+            row = self.rows.get(key)
             if row is not None:
                 self._advance(row, now_s)
-        while self._calls and self._calls[0][0] <= now_s:
-            _, token, key = heappop(self._calls)
+        for key, token in self._alarms.silent(now_s):
             row = self.rows.get(key)
             if row is not None and row.token == token:
                 self._on_silence(row, now_s)
@@ -191,11 +202,18 @@ class PodOwner:
         if row.hand is None and (self.stopping or not row.take_next(now_s)):
             return
         if now_s < row.not_before_s:
-            heappush(self._timers, (row.not_before_s, row.key))
+            self._alarms.wake(row.key, row.not_before_s)
+        elif self.isolated:
+            self._let_go(row, f"pod {self.pod} is isolated", None, now_s)
+        elif row.hand is not None and asks_to_isolate(row.hand, now_s):
+            row.phase = Phase.ISOLATING
+            row.token = self._log.token()
+            self._alarms.expect(row.key, row.token, now_s + self.limits.call_timeout_s)
+            self.effects.append(Isolate(row.key, row.token, row.life))
         elif row.phase is Phase.INITIALIZED:
             row.phase = Phase.SYNCHRONIZING
-            row.token = self._token()
-            heappush(self._calls, (now_s + self.limits.call_timeout_s, row.token, row.key))
+            row.token = self._log.token()
+            self._alarms.expect(row.key, row.token, now_s + self.limits.call_timeout_s)
             self.effects.append(
                 Synchronize(row.key, row.token, row.life, row.host, row.definition if row.make else None, absent=False)
             )
@@ -206,8 +224,8 @@ class PodOwner:
         """No answer in time. To synchronize again is always safe; after a call only the next life can tell."""
         silence = f"the device did not answer within {self.limits.call_timeout_s:g} s"
         if row.phase is Phase.CALLED:
-            self._crash(row, Verdict.MAYBE_STARTED, silence, now_s)
-        elif row.phase is Phase.SYNCHRONIZING:
+            self._recovery.crash(row, Verdict.MAYBE_STARTED, silence, now_s)
+        elif row.phase in (Phase.SYNCHRONIZING, Phase.ISOLATING):
             self.effects.append(Abandon(row.token))
             row.phase = Phase.INITIALIZED
             row.reason = silence
@@ -222,27 +240,57 @@ class PodOwner:
                 if unit.mark is None and outcome is Outcome.COMPLETED:
                     row.paused = {"pause": True, "resume": False}.get(unit.operation, row.paused)
                     row.draining = {"drain": True, "resume": False}.get(unit.operation, row.draining)
-                self._answer(row, outcome, reason, now_s)
+                self._log.answer(row, outcome, reason, now_s)
             case HandOff(reason):
-                self._hand_off(row, now_s, reason)
+                self._log.hand_off(row, now_s, reason)
             case BreakDown(verdict, reason):
-                self._crash(row, verdict, reason, now_s)
+                self._recovery.crash(row, verdict, reason, now_s)
             case Act():
                 row.phase = Phase.CALLED
                 row.called_s = now_s
-                row.token = self._token()
-                heappush(self._calls, (now_s + self.limits.call_timeout_s, row.token, row.key))
+                row.token = self._log.token()
+                self._alarms.expect(row.key, row.token, now_s + self.limits.call_timeout_s)
                 self.effects.append(Call(row.key, row.token, row.life, row.host, unit))
 
+    def _on_isolated(self, row: Row, answer: Answer, now_s: float) -> None:
+        """The device has fenced the host, or says why it cannot. No life was accepted: the next unit synchronizes."""
+        if answer.status in (Status.UNREACHABLE, Status.BUSY):
+            self._try_again(row, answer, now_s)
+            return
+        row.exists = row.definition is not None  # without a synchronize only the log knows
+        if answer.status is Status.OK:
+            row.isolated = row.draining = True
+            self._log.answer(row, Outcome.COMPLETED, row.hand.reason if row.hand else None, now_s, then="isolated")
+        else:
+            reason = f"its device cannot isolate it: {answer.reason or answer.status.value}"
+            self._log.answer(row, Outcome.FAILED, reason, now_s, then="isolated")
+
+    def _let_go(self, row: Row, reason: str, answer: Answer | None, now_s: float) -> None:
+        """Its place was isolated: it leaves without it. What the log says of it is all that can be known.
+
+        `answer`: what the device side remembers, if it does and has accepted this life.
+        """
+        unit = row.hand
+        assert unit is not None, "something is in hand"
+        doubt = is_in_doubt(unit, answer)
+        if answer is not None and not row.make:
+            self._learn(row, answer)
+        else:
+            row.exists = row.make or row.definition is not None
+        if doubt:
+            row.verdict = Verdict.MAYBE_STARTED
+        if row.key.startswith("host."):  # it cannot be elsewhere
+            self._log.answer(row, Outcome.FAILED, reason, now_s)
+        else:
+            self._log.hand_off(row, now_s, reason, last_unknown=doubt)
+
     def _on_synchronized(self, row: Row, answer: Answer, now_s: float) -> None:
+        if answer.status is Status.UNREACHABLE and answer.isolated:
+            known = answer if knows_record(answer, row.life) else None
+            self._let_go(row, answer.reason or "its host is isolated", known, now_s)
+            return
         if answer.status is not Status.OK:
-            row.phase = Phase.INITIALIZED
-            row.reason = answer.reason or answer.status.value
-            row.not_before_s = now_s + min(
-                self.limits.busy_retry_max_s, self.limits.busy_retry_min_s * 2.0 ** min(row.retries, DOUBLED_MAX)
-            )
-            row.retries += 1
-            self._advance(row, now_s)
+            self._try_again(row, answer, now_s)
             return
         row.phase = Phase.READY
         row.retries = 0
@@ -261,18 +309,28 @@ class PodOwner:
                 row.verdict = Verdict.NOT_STARTED
         if not row.ready_said:
             row.ready_said = True
-            self.effects.append(Append((self._event(row, EventType.READY, now_s),), self._token()))
+            self._log.ready(row, now_s)
+        self._advance(row, now_s)
+
+    def _try_again(self, row: Row, answer: Answer, now_s: float) -> None:
+        """The device could not: ask again, more and more rarely."""
+        row.phase = Phase.INITIALIZED
+        row.reason = answer.reason or answer.status.value
+        row.not_before_s = now_s + min(
+            self.limits.busy_retry_max_s, self.limits.busy_retry_min_s * 2.0 ** min(row.retries, DOUBLED_MAX)
+        )
+        row.retries += 1
         self._advance(row, now_s)
 
     def _on_called(self, row: Row, answer: Answer, now_s: float) -> None:
         if answer.status in (Status.APPLIED, Status.REFUSED):
             self._learn(row, answer)
             applied = answer.status is Status.APPLIED
-            self._answer(row, Outcome.COMPLETED if applied else Outcome.FAILED, answer.reason, now_s)
+            self._log.answer(row, Outcome.COMPLETED if applied else Outcome.FAILED, answer.reason, now_s)
             return
         nothing_done = answer.status in (Status.UNREACHABLE, Status.INVALID)
         verdict = Verdict.NOT_STARTED if nothing_done else Verdict.MAYBE_STARTED
-        self._crash(row, verdict, f"{answer.status}: {answer.reason or 'no reason given'}", now_s)
+        self._recovery.crash(row, verdict, f"{answer.status}: {answer.reason or 'no reason given'}", now_s)
 
     def _learn(self, row: Row, answer: Answer) -> None:
         row.device_last = answer.last
@@ -282,85 +340,15 @@ class PodOwner:
         row.definition = answer.definition
         row.observed = answer.observed
 
-    # --- what is appended ----------------------------------------------------------------------------------------
-
-    def _answer(self, row: Row, outcome: Outcome, reason: str | None, now_s: float) -> None:
-        unit = row.hand
-        assert unit is not None, "something is in hand"
-        ticket = unit.ticket
-        # Only when the device can have answered nothing beyond it may the address go back: else two objects (S2).
-        removed = not row.exists and row.device_last <= ticket
-        event = self._event(row, EventType(outcome.value), now_s, reason=reason, answered=ticket, removed=removed)
-        if removed:
-            event.pod = event.host = event.reserves = None
-        self._commit(row, (event,), "gone" if removed else "answered", Work(unit, row.taken_s, row.called_s, now_s))
-
-    def _hand_off(self, row: Row, now_s: float, reason: str) -> None:
-        """Let it go in a life in which no call is unanswered: the device's last ticket goes with it (PROTOCOL S7)."""
-        event = self._event(row, EventType.HANDED_OFF, now_s, reason=reason, left=row.host)
-        event.pod = event.host = event.reserves = None
-        event.existed = row.exists
-        if row.device_last:
-            event.last = DeviceOutcome(ticket=row.device_last, applied=row.device_applied, reason=row.device_reason)
-        work = Work(row.hand, row.taken_s, 0.0, now_s) if row.hand is not None else None
-        self._commit(row, (event,), "gone", work)
-
-    def _crash(self, row: Row, verdict: Verdict, reason: str, now_s: float) -> None:
-        """The process ends with its unit in hand; its mailbox is flushed, each unit with a verdict. Its life ends here.
-
-        With a host's process end those of everything in use on it: they are rebuilt below it.
-        """
-        self._end_life(row, verdict, reason, now_s)
-        kind, _, name = row.key.partition(".")
-        if kind == "host":
-            for child in list(self.rows.values()):
-                if child.host == name and child is not row and child.hand is not None and child.phase in LIVING:
-                    started = child.phase is Phase.CALLED
-                    self._end_life(
-                        child,
-                        Verdict.MAYBE_STARTED if started else Verdict.NOT_STARTED,
-                        f"the process of its host {name} crashed",
-                        now_s,
-                    )
-
-    def _end_life(self, row: Row, verdict: Verdict, reason: str, now_s: float) -> None:
-        row.attempts += verdict is not Verdict.NOT_STARTED or row.phase is Phase.CALLED
-        row.verdict = verdict
-        flushed = row.flush()
-        self.effects.append(Abandon(row.token))
-        event = self._event(
-            row, EventType.CRASHED, now_s, reason=reason, flushed=[message.ticket for message in flushed]
-        )
-        work = Work(row.hand, row.taken_s, row.called_s, now_s) if row.hand is not None else None
-        traces = tuple(message.trace for message in flushed if message.trace)
-        self._commit(row, (event,), "crashed", work, traces)
-
-    def _commit(
-        self, row: Row, batch: tuple[Event, ...], then: str, work: Work | None = None, traces: tuple[str, ...] = ()
-    ) -> None:
-        row.phase = Phase.COMMITTING
-        row.token = self._token()
-        self._waiting[row.token] = (row.key, then)
-        self.effects.append(Append(batch, row.token, work, traces))
-
-    def _release(self, row: Row, ticket: int, now_s: float) -> None:
-        if row.phase is Phase.COMMITTING and self._waiting.get(row.token) == (row.key, "quarantined"):
-            return  # it may answer the very quarantine whose receipt is still on its way: heard again when that is here
-        row.released = ticket
-        if row.phase is Phase.QUARANTINED:
-            row.crashed_at_s = ()
-            row.reason = None
-            self._commit(row, (self._event(row, EventType.RELEASED, now_s, reason=f"by ticket {ticket}"),), "released")
-
     # --- what was appended ---------------------------------------------------------------------------------------
 
-    def _on_answered(self, row: Row, now_s: float) -> None:
+    def _on_answered(self, row: Row, phase: Phase, now_s: float) -> None:
         assert row.hand is not None, "its outcome was just committed"
         row.answered = row.hand.ticket
         row.hand = None
         row.verdict = None
         row.attempts = 0
-        row.phase = Phase.READY
+        row.phase = phase
         row.early = []
         row.drop_answered()
         self._advance(row, now_s)
@@ -371,35 +359,7 @@ class PodOwner:
         for message in row.early:
             self.on_message(row.key, message, now_s)
 
-    def _on_crashed(self, row: Row, position: int, now_s: float) -> None:
-        row.crashed_at_s = tuple(at_s for at_s in row.crashed_at_s if now_s - at_s < self.limits.restart_period_s)
-        decision = decide_restart(
-            self.limits, restarted_at_s=row.crashed_at_s, now_s=now_s, jitter=jitter_of(row.key, position)
-        )
-        row.crashed_at_s = (*row.crashed_at_s, now_s)
-        early, row.early = row.early, []
-        unit = row.hand
-        row.become_living(position)
-        for message in early_of(early, position):
-            if row.may_keep(message):
-                row.put(message, self.limits.window)
-        if isinstance(decision, Escalate):
-            row.reason = f"crashed {decision.restarts + 1} times within {self.limits.restart_period_s:g} s"
-            event = self._event(row, EventType.QUARANTINED, now_s, reason=row.reason)
-            event.ticket, event.operation = (unit.ticket, unit.operation) if unit is not None else (None, None)
-            self._commit(row, (event,), "quarantined")
-        else:
-            row.not_before_s = now_s + decision.delay_s
-            self._advance(row, now_s)
-
     # --- small things --------------------------------------------------------------------------------------------
-
-    def _event(self, row: Row, type_: EventType, now_s: float, **changes: object) -> Event:
-        return events.of_row(self.zone, self.pod, row, type_, now_s, **changes)
-
-    def _token(self) -> int:
-        self._tokens += 1
-        return self._tokens
 
     def _forget_idle(self, now_s: float) -> None:
         """Forget rows that nobody used for a while, a slice at a time: what they were is in the log."""

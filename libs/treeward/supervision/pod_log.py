@@ -1,0 +1,101 @@
+"""What the owner of a pod says: the events of its rows, and what each append is to bring about once it is stored."""
+
+from treeward.schemas.events import DeviceOutcome, Event, EventType, Outcome, Verdict
+from treeward.schemas.mailbox import Message
+from treeward.supervision import events
+from treeward.supervision.effects import Abandon, Append, Effect, Work
+from treeward.supervision.row import Phase, Row
+
+
+class PodLog:
+    """Events on their way to the log, by token. What asks the outside for anything goes through `effects`."""
+
+    def __init__(self, zone: str, pod: str, epoch: int) -> None:
+        self.zone = zone
+        self.pod = pod
+        self.effects: list[Effect] = []
+        self.stored_up_to = epoch
+        """A fetch must be at least as new."""
+        self._tokens = 0
+        self._waiting: dict[int, tuple[str, str]] = {}
+        """Token of an append -> the row that it moves on, and to what."""
+
+    def token(self) -> int:
+        """A number for a request or append that no other has."""
+        self._tokens += 1
+        return self._tokens
+
+    def stored(self, token: int, position: int) -> tuple[str, str]:
+        """An append is in the log: the row that it moves on, and to what; empty if to nothing."""
+        self.stored_up_to = max(self.stored_up_to, position)
+        return self._waiting.pop(token, ("", ""))
+
+    def is_quarantining(self, row: Row) -> bool:
+        """Whether what is on its way for this row is its quarantine."""
+        return row.phase is Phase.COMMITTING and self._waiting.get(row.token) == (row.key, "quarantined")
+
+    def ready(self, row: Row, now_s: float) -> None:
+        """The device has accepted the life: said once, and nothing waits for it."""
+        self.effects.append(Append((self._event(row, EventType.READY, now_s),), self.token()))
+
+    def answer(
+        self, row: Row, outcome: Outcome, reason: str | None, now_s: float, *, then: str = "answered"
+    ) -> None:
+        """The outcome of the unit in hand."""
+        unit = row.hand
+        assert unit is not None, "something is in hand"
+        ticket = unit.ticket
+        # Only when the device can have answered nothing beyond it may the address go back: else two objects (S2).
+        removed = not row.exists and row.device_last <= ticket
+        event = self._event(row, EventType(outcome.value), now_s, reason=reason, answered=ticket, removed=removed)
+        if removed:
+            event.pod = event.host = event.reserves = None
+        self._commit(row, event, "gone" if removed else then, Work(unit, row.taken_s, row.called_s, now_s))
+
+    def hand_off(self, row: Row, now_s: float, reason: str, *, last_unknown: bool = False) -> None:
+        """Let it go in a life in which no call is unanswered: the device's last ticket goes with it (PROTOCOL S7).
+
+        `last_unknown`: its old place was isolated, and nobody can say what became of the unit in hand.
+        """
+        event = self._event(row, EventType.HANDED_OFF, now_s, reason=reason, left=row.host)
+        event.pod = event.host = event.reserves = None
+        event.existed = row.exists
+        event.last_unknown = last_unknown
+        if row.device_last:
+            event.last = DeviceOutcome(ticket=row.device_last, applied=row.device_applied, reason=row.device_reason)
+        work = Work(row.hand, row.taken_s, 0.0, now_s) if row.hand is not None else None
+        self._commit(row, event, "gone", work)
+
+    def end_life(self, row: Row, verdict: Verdict, reason: str, now_s: float) -> None:
+        """The process ends with its unit in hand; its mailbox is flushed. The event begins the next life."""
+        row.attempts += verdict is not Verdict.NOT_STARTED or row.phase is Phase.CALLED
+        row.verdict = verdict
+        flushed = row.flush()
+        self.effects.append(Abandon(row.token))
+        event = self._event(
+            row, EventType.CRASHED, now_s, reason=reason, flushed=[message.ticket for message in flushed]
+        )
+        work = Work(row.hand, row.taken_s, row.called_s, now_s) if row.hand is not None else None
+        traces = tuple(message.trace for message in flushed if message.trace)
+        self._commit(row, event, "crashed", work, traces)
+
+    def quarantine(self, row: Row, unit: Message | None, now_s: float) -> None:
+        """It is tried no more, with the unit that it crashed with; `row.reason` says why."""
+        event = self._event(row, EventType.QUARANTINED, now_s, reason=row.reason)
+        event.ticket, event.operation = (unit.ticket, unit.operation) if unit is not None else (None, None)
+        self._commit(row, event, "quarantined")
+
+    def release(self, row: Row, ticket: int, now_s: float) -> None:
+        """It is let out of its quarantine."""
+        self._commit(row, self._event(row, EventType.RELEASED, now_s, reason=f"by ticket {ticket}"), "released")
+
+    def _commit(
+        self, row: Row, event: Event, then: str, work: Work | None = None, traces: tuple[str, ...] = ()
+    ) -> None:
+        row.phase = Phase.COMMITTING
+        row.token = self.token()
+        self._waiting[row.token] = (row.key, then)
+        self.effects.append(Append((event,), row.token, work, traces))
+
+    def _event(self, row: Row, type_: EventType, now_s: float, **changes: object) -> Event:
+        return events.of_row(self.zone, self.pod, row, type_, now_s, **changes)
