@@ -10,6 +10,7 @@ from treeward.bus.interface import Subscription
 from treeward.runtime.branches import Claimed
 from treeward.runtime.context import Context
 from treeward.runtime.device_client import Device, DeviceClient, InvalidDeviceAddressError
+from treeward.runtime.doubts import Doubts
 from treeward.runtime.owner_loop import OwnerLoop
 from treeward.schemas import subjects
 from treeward.supervision.pod_owner import PodOwner
@@ -46,6 +47,7 @@ class PodInCharge:
         metrics.gauge(names.MAILBOX_UNITS, self.zone, self.pod).follow(
             lambda: sum(len(row.queue) for row in self.owner.rows.values())
         )
+        Doubts(self.owner.rows, self.owner.epoch, self._context.now_s).show(metrics, self.zone, self.pod)
 
     async def _explain(self, _subject: str, body: bytes) -> bytes:
         device = self._device
@@ -68,6 +70,7 @@ class PodInCharge:
         await self._loop.close()
         for metric in (names.ROWS, names.MAILBOX_UNITS):
             self._context.metrics.forget(metric, self.zone, self.pod)
+        Doubts.hide(self._context.metrics, self.zone, self.pod)
         if self._answers is not None:
             await self._answers.close()
 

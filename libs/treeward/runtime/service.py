@@ -1,10 +1,12 @@
 """From a running program to the context that its loops get: the connection to NATS, told to readiness and metrics."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from treeward.bus.nats_bus import NatsBus
 from treeward.runtime.context import Context, limits_of
+from treeward.runtime.jetstream_watch import JetStreamWatch
 from treeward.runtime.login import credentials_of
 from treeward.runtime.program import Program
 from treeward.runtime.tasks import unless_stopping
@@ -36,6 +38,8 @@ async def connected(program: Program) -> AsyncIterator[Context]:
         program.log.warning("NATS is back" if connected else "NATS is gone")
 
     bus.on_connection(changed)
+    watch = JetStreamWatch(bus, program.clock, program.metrics, settings.zone)
+    watching = asyncio.create_task(watch.run(), name="jetstream-watch")
     try:
         yield Context(
             bus=bus,
@@ -49,4 +53,5 @@ async def connected(program: Program) -> AsyncIterator[Context]:
             name=settings.name or program.name,
         )
     finally:
+        watching.cancel()
         await bus.close()

@@ -130,9 +130,24 @@ ROWS = Metric("treeward_rows", "gauge", "Processes in use.", ("zone", "pod"))
 OWNER_EPOCH = Metric(
     "treeward_owner_epoch", "gauge", "Epoch of a branch owned here, 0 when it is not.", ("zone", "pod")
 )
+BRANCH_OWNED = Metric(
+    "treeward_branch_owned",
+    "gauge",
+    "1 if a zone or pod has an owner that acts, as its supervisor sees it.",
+    ("zone", "pod"),
+)
+UNITS_IN_DOUBT = Metric(
+    "treeward_units_in_doubt", "gauge", "Units that may have begun at their device, without its word.", ("zone", "pod")
+)
+OLDEST_IN_DOUBT = Metric(
+    "treeward_oldest_in_doubt_seconds", "gauge", "How long the oldest unit in doubt has been so.", ("zone", "pod")
+)
 ZONES_DEALT = Metric("treeward_zones_dealt", "gauge", "Zones that this orchestrator dispatches for.")
 LOOP_LAG = Metric("treeward_loop_lag_seconds", "gauge", "Longest hold-up of the event loop within the last 10 s.")
 CONNECTED = Metric("treeward_nats_connected", "gauge", "1 while NATS can be reached.")
+JETSTREAM_SILENCE = Metric(
+    "treeward_jetstream_silence_seconds", "gauge", "How long the leader of a log has not answered; 0 while it does."
+)
 
 UNIT_DURATION = Metric(
     "treeward_unit_duration_seconds", "histogram", "From submit to outcome.", ("zone", "outcome"), LONG_S

@@ -9,6 +9,7 @@ from treeward.runtime import codec
 from treeward.runtime.branches import Claimed
 from treeward.runtime.context import Context
 from treeward.runtime.last_events import caught_up
+from treeward.runtime.owned_branches import OwnedBranches
 from treeward.runtime.owner_loop import OwnerLoop
 from treeward.runtime.presence import listen
 from treeward.runtime.tasks import Tasks
@@ -34,6 +35,7 @@ class RootInCharge:
         self.epoch = claim.epoch
         self.owner = RootOwner(ROOT, claim.epoch, context.limits)
         self.children = Children(context.limits, context.now_s())
+        self._owned = OwnedBranches(context.metrics, self.children)
         self._gave_up = gave_up
         self._zones: dict[str, Event] = {}
         self._claiming: set[str] = set()
@@ -146,7 +148,9 @@ class RootInCharge:
             await asyncio.sleep(DECIDE_S)
             if not self.context.bus.connected:
                 continue  # we hear nobody, so it is not they who are silent; back again, we suspect ourselves first
-            for claim in self.children.decide(self.context.now_s()):
+            claims = self.children.decide(self.context.now_s())
+            self._owned.show(self.context.now_s())
+            for claim in claims:
                 if claim.branch not in self._claiming:
                     self._claiming.add(claim.branch)
                     self._tasks.spawn(self._claim(claim))
@@ -217,5 +221,6 @@ class RootInCharge:
         """Stop at once."""
         await self._loop.close()
         self._tasks.close()
+        self._owned.close()
         for closing in (*self._readers, *self._subscriptions):
             await closing.close()

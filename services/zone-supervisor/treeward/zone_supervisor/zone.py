@@ -13,6 +13,7 @@ from treeward.runtime import codec
 from treeward.runtime.branches import Claimed
 from treeward.runtime.context import Context
 from treeward.runtime.last_events import caught_up
+from treeward.runtime.owned_branches import OwnedBranches
 from treeward.runtime.owner_loop import OwnerLoop
 from treeward.runtime.presence import listen
 from treeward.runtime.tasks import Tasks
@@ -44,6 +45,7 @@ class ZoneInCharge:
             prefer_local=context.settings.claim_policy == "local",
             last_resort=context.instance,
         )
+        self._owned = OwnedBranches(context.metrics, self.children)
         self._gave_up = gave_up
         self._loop = OwnerLoop(
             context,
@@ -201,6 +203,7 @@ class ZoneInCharge:
                 continue  # we hear nobody, so it is not they who are silent; back again, we suspect ourselves first
             now_s = self.context.now_s()
             claims = self.children.decide(now_s)
+            self._owned.show(now_s)
             if self.children.suspected_itself > suspected:
                 suspected = self.children.suspected_itself
                 self.context.log.warning("was away, and suspects itself before its children", zone=self.zone)
@@ -240,6 +243,7 @@ class ZoneInCharge:
         self._closed = True
         await self._loop.close()
         self._tasks.close()
+        self._owned.close()
         for closing in (*self._readers, *self._subscriptions):
             await closing.close()
         self.context.metrics.forget(names.ROWS, self.zone, ZONE_PARTITION)
