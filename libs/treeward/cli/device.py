@@ -1,4 +1,4 @@
-"""`treeward device`: faults in a device simulator, and its books."""
+"""`treeward device`: whether a device may be trusted; faults in a device simulator, and its books."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from treeward.cli.device_check.command import command as check
 from treeward.cli.device_control import ask
 from treeward.cli.output import FINE, NO, CommandError, clean, console, fail, say, say_json, table
 from treeward.schemas.address import Address, InvalidAddressError
@@ -24,7 +25,10 @@ from treeward.schemas.device_control import (
 )
 from treeward.schemas.units import explain_validation
 
-app = typer.Typer(no_args_is_help=True, help="Inject faults into a device simulator and read its books.")
+app = typer.Typer(
+    no_args_is_help=True, help="Try a device by the rules of its protocol; faults and books of a device simulator."
+)
+app.command("check")(check)
 fault_app = typer.Typer(no_args_is_help=True, help="Faults on demand: add, list, clear.")
 app.add_typer(fault_app, name="fault")
 

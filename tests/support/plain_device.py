@@ -1,0 +1,232 @@
+"""A device in a hundred lines that shares no code with treeward, and can be broken, one rule at a time.
+
+It keeps objects and records in one JSON file, and serves them on a real socket. `broken` names what it does wrong.
+"""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+FRESH = {"high": 0, "owner": None, "last": 0, "applied": False, "why": None, "begun": 0, "called_in": 0}
+
+
+class PlainDevice:
+    def __init__(self, file: Path, broken: str = "") -> None:
+        self.file = file
+        self.broken = broken
+        self.slow_s = 0.0
+        self.port = 0
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.writers: set[asyncio.StreamWriter] = set()
+
+    @property
+    def address(self) -> str:
+        return f"tcp://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        held = json.loads(self.file.read_text()) if self.file.exists() else {}
+        self.records: dict[str, dict[str, Any]] = held.get("records", {})
+        self.objects: dict[str, Any] = held.get("objects", {})
+        self.isolated: list[str] = held.get("isolated", [])
+        self.running: dict[str, tuple[int, asyncio.Future[dict[str, Any]], str | None]] = {}
+        self.everything = asyncio.Lock()
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", self.port)
+        self.port = self.server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """As kill -9 does: nothing is finished, nothing is said."""
+        self.server.close()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        for writer in self.writers:
+            writer.transport.abort()
+        self.tasks.clear()
+        self.writers.clear()
+
+    async def restart(self) -> None:
+        await self.stop()
+        if self.broken == "restart-memory":
+            self.file.unlink()
+        await self.start()
+
+    def save(self) -> None:
+        held = {"records": self.records, "objects": self.objects, "isolated": self.isolated}
+        self.file.write_text(json.dumps(held))
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.add(writer)
+        try:
+            if self.broken == "pieces":
+                while piece := await reader.read(1 << 16):
+                    for line in piece.splitlines():
+                        self.begin(line, writer)
+                return
+            while line := await reader.readline():
+                self.begin(line, writer)
+        except (OSError, ValueError):
+            if self.broken == "too-long":
+                await self.stop()
+        except asyncio.CancelledError:
+            pass
+        finally:
+            writer.close()
+
+    def begin(self, line: bytes, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self.handle(line, writer))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def handle(self, line: bytes, writer: asyncio.StreamWriter) -> None:
+        try:
+            asked = json.loads(line)
+            seq = asked.get("seq", 0)
+        except (ValueError, AttributeError):
+            asked, seq = {}, 0
+        wrong = self.fault_of(asked)
+        if wrong is not None:
+            if self.broken == "ill-formed":
+                return
+            said: dict[str, Any] = {"status": "invalid", "reason": wrong}
+        elif asked["verb"] == "ping":
+            said = {"status": "failed" if self.broken == "ping" else "ok"}
+        elif self.broken == "alive":
+            async with self.everything:
+                said = await self.act(asked, writer)
+        else:
+            said = await self.act(asked, writer)
+        if self.broken == "in-flight" and seq % 7 == 0:
+            seq += 1
+        if not writer.is_closing():
+            writer.write(json.dumps({"seq": seq, **said}).encode() + b"\n")
+
+    def fault_of(self, asked: dict[str, Any]) -> str | None:
+        verb = asked.get("verb")
+        if verb == "ping":
+            return None
+        if verb not in {"synchronize", "call", "observe", "isolate"}:
+            return f"verb {verb!r}"
+        for name in ("zone", "kind", "id", *(("owner",) if verb in {"synchronize", "call"} else ())):
+            if not isinstance(asked.get(name), str):
+                return name
+        if verb in {"synchronize", "call"} and not (isinstance(asked.get("life"), int) and asked["life"] >= 0):
+            return "life"
+        if verb == "call" and not (isinstance(asked.get("ticket"), int) and asked["ticket"] > 0):
+            return "ticket"
+        if self.broken == "unknown-fields" and "colour" in asked:
+            return "colour"
+        return None
+
+    def tell(self, key: str, status: str, reason: str | None = None) -> dict[str, Any]:
+        record = self.records.get(key, FRESH)
+        exists = key in self.objects or self.broken == "unknown-address"
+        last = 0 if self.broken == "applied" else record["last"]
+        return {
+            "status": status, "reason": reason, "high": record["high"], "owner": record["owner"], "last": last,
+            "last_applied": record["applied"], "last_reason": record["why"], "begun": record["begun"],
+            "exists": exists, "definition": self.objects.get(key),
+        }  # fmt: skip
+
+    async def act(self, asked: dict[str, Any], writer: asyncio.StreamWriter) -> dict[str, Any]:
+        key = f"{asked['zone']}.{asked['kind']}.{asked['id']}"
+        if asked["verb"] == "isolate":
+            return self.isolate(key, asked)
+        if asked["verb"] == "observe":
+            if self.broken == "observe":
+                self.records.setdefault(key, dict(FRESH))["high"] += 1
+            return self.tell(key, "ok")
+        host = asked.get("host")
+        if host in self.isolated and not (self.broken == "isolate" and asked["life"] > 1):
+            return self.tell(key, "unreachable", f"host {host} is isolated")
+        record = self.records.setdefault(key, dict(FRESH))
+        lower = asked["life"] < record["high"] and self.broken != "fence-lower"
+        other = asked["life"] == record["high"] and record["owner"] not in (None, asked["owner"])
+        if lower or (other and self.broken != "fence-owner"):
+            return self.tell(key, "fenced")
+        if key in self.running and asked["life"] > record["high"] and self.broken != "busy":
+            return self.tell(key, "busy")
+        if asked["verb"] == "synchronize":
+            return self.synchronize(key, record, asked)
+        return await self.call(key, record, asked, writer)
+
+    def isolate(self, key: str, asked: dict[str, Any]) -> dict[str, Any]:
+        if asked["kind"] != "host":
+            return self.tell(key, "invalid", "kind")
+        if asked.get("undo"):
+            self.isolated = [host for host in self.isolated if host != asked["id"]]
+        else:
+            self.isolated.append(asked["id"])
+            for ticket, answer, host in list(self.running.values()):
+                if host == asked["id"] and self.broken != "isolate-ends" and not answer.done():
+                    answer.set_result({"status": "unreachable", "reason": f"isolated in ticket {ticket}"})
+        self.save()
+        return self.tell(key, "ok")
+
+    def synchronize(self, key: str, record: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+        if self.broken != "synchronize":
+            record |= {"high": asked["life"], "owner": asked["owner"]}
+        if key not in self.running:
+            if asked.get("absent") and self.broken != "absent":
+                self.objects.pop(key, None)
+            late = record["called_in"] >= asked["life"] and self.broken != "make"
+            if asked.get("definition") is not None and not late and not asked.get("absent"):
+                self.objects.setdefault(key, asked["definition"])
+        self.save()
+        return self.tell(key, "ok")
+
+    async def call(
+        self, key: str, record: dict[str, Any], asked: dict[str, Any], writer: asyncio.StreamWriter
+    ) -> dict[str, Any]:
+        ticket = asked["ticket"]
+        if ticket == record["last"] and not (self.broken == "remembered" and asked["operation"] == "destroy"):
+            return self.tell(key, "applied" if record["applied"] else "refused", record["why"])
+        if ticket < record["last"] and self.broken != "older":
+            return self.tell(key, "older")
+        if key in self.running and self.broken not in {"serial", "busy"}:
+            running, answer, _ = self.running[key]
+            if running != ticket or self.broken == "joined":
+                return self.tell(key, "busy")
+            return await asyncio.shield(answer)
+        if self.broken != "call-raises":
+            record |= {"high": max(asked["life"], record["high"]), "owner": asked["owner"]}
+        record["called_in"] = max(record["called_in"], asked["life"])
+        record["begun"] = max(record["begun"], ticket)
+        if self.broken != "begun":
+            self.save()
+        answer = asyncio.get_running_loop().create_future()
+        if self.broken != "race":
+            self.running[key] = (ticket, answer, asked.get("host"))
+        if self.broken == "restart-goes-on":
+            asyncio.get_running_loop().call_later(self.slow_s + 0.1, self.carry_out_late, key, asked)
+        if self.slow_s or self.broken in {"race", "lost-call"}:
+            await asyncio.wait([answer], timeout=self.slow_s or 0.01)
+        return self.finish(key, record, asked, answer, writer)
+
+    def carry_out_late(self, key: str, asked: dict[str, Any]) -> None:
+        if asked["operation"] == "create":
+            self.objects.setdefault(key, asked.get("spec") or {})
+            self.save()
+
+    def finish(
+        self, key: str, record: dict[str, Any], asked: dict[str, Any], answer: "asyncio.Future[Any]", writer: Any
+    ) -> dict[str, Any]:
+        self.running.pop(key, None)
+        if answer.done():
+            return self.tell(key, **answer.result())
+        wanted = asked["operation"] == "create"
+        why = f"it {'exists' if wanted else 'is absent'}" if wanted is (key in self.objects) else None
+        if why is None and wanted:
+            self.objects[key] = asked.get("spec") or {}
+        elif why is None:
+            del self.objects[key]
+        remembered = not (why and self.broken == "refused") and not (self.broken == "lost-call" and writer.is_closing())
+        if remembered:
+            record |= {"last": asked["ticket"], "applied": why is None, "why": why}
+        if self.broken == "outlives" and not wanted:
+            del self.records[key]
+        if self.broken != "restart-race":
+            self.save()
+        said = self.tell(key, "applied" if why is None else "refused", why)
+        answer.set_result(said)
+        return said
