@@ -110,7 +110,7 @@ REFUSALS = [
         "after: must have at most 256 entries",
         "300",
     ),
-    (b'{"operation":"create","ticket":3}', "ticket: only cancel and retry name a ticket", "create"),
+    (b'{"operation":"create","ticket":3}', "ticket: only cancel, retry and amend name a ticket", "create"),
     (b'{"operation":"cancel"}', "ticket: cancel must name the ticket", "unit"),
     (b'{"operation":"retry","ticket":100}', "ticket: 100 is not lower than", "ticket 100"),
     (b'{"operation":"cancel","ticket":' + b"9" * 30 + b"}", "ticket: must be at most 9223372036854775807", "not 999"),

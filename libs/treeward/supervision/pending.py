@@ -7,7 +7,7 @@ from treeward.schemas.events import Outcome
 from treeward.schemas.mailbox import Mark, Message
 from treeward.schemas.units import InvalidUnitError, OnFailure, Order, Unit, parse_unit
 
-STEERS_DISPATCH = frozenset({"cancel", "pause", "resume", "release", "retry"})
+STEERS_DISPATCH = frozenset({"cancel", "pause", "resume", "release", "retry", "amend"})
 
 
 class Pending(NamedTuple):
@@ -19,6 +19,8 @@ class Pending(NamedTuple):
     trace: str | None
     stored_s: float
     deadline_s: float | None
+    amended: int = 0
+    """The ticket of the latest `amend` that has changed its policies."""
 
     @property
     def after(self) -> list[int]:
@@ -39,6 +41,10 @@ class Pending(NamedTuple):
     def attempts_max(self) -> int:
         """Lives in which it may be called without an answer."""
         return self.unit.attempts_max if self.unit is not None else 1
+
+    def is_at_its_end(self, attempts_ticket: int, now_s: float) -> bool:
+        """Whether its policies may end it now: a passed deadline, or a crash with it in hand."""
+        return attempts_ticket == self.ticket or (self.deadline_s is not None and self.deadline_s <= now_s)
 
     @property
     def supersedes(self) -> bool:
@@ -69,6 +75,12 @@ def read_pending(zone: str, key: str, ticket: int, body: bytes, trace: str | Non
     except InvalidUnitError as error:
         return Pending(ticket, None, str(error), trace, stored_s, None)
     return Pending(ticket, unit, None, trace, stored_s, deadline_s)
+
+
+def said_by(unit: Unit) -> str | None:
+    """Why, and who asked for it: `new memory (by ada)`."""
+    who = f"by {unit.by}" if unit.by else None
+    return f"{unit.reason} ({who})" if unit.reason and who else unit.reason or who
 
 
 def mark_after_crash(pending: Pending, attempts: int) -> Mark | None:
@@ -107,7 +119,8 @@ def message_of(
         deadline_s=pending.deadline_s,
         steers=unit.ticket if unit is not None else None,
         reallocate=pending.reallocate,
-        reason=unit.reason if unit is not None else None,
+        amended=pending.amended,
+        reason=said_by(unit) if unit is not None else None,
         trace=None,
         sent_s=now_s,
     )

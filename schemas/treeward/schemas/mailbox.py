@@ -32,8 +32,16 @@ class Message(BaseModel):
     operation: str = ""
     spec: dict[str, Any] | None = None
     deadline_s: float | None = Field(default=None, description="Unix time; bounds the start")
-    steers: int | None = Field(default=None, description="the ticket that a cancel or retry names")
+    steers: int | None = Field(default=None, description="the ticket that a cancel, retry or amend names")
     reallocate: bool = Field(default=False, description="recovery policy of the unit: move instead of waiting")
+    amended: int = Field(default=0, description="the highest `amend` of this unit that its policies are from")
     reason: str | None = None
     trace: str | None = Field(default=None, description="traceparent of the dispatch")
     sent_s: float = Field(default=0.0, description="Unix time at which it was sent")
+
+    def amend(self, other: "Message") -> None:
+        """Take over what another copy of the unit knows: its mark, which stays, and later policies."""
+        if self.mark is None:
+            self.mark = other.mark
+        if other.amended > self.amended:
+            self.amended, self.deadline_s, self.reallocate = other.amended, other.deadline_s, other.reallocate

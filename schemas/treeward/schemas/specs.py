@@ -1,9 +1,10 @@
 """What each kind of resource can be asked, and what has to be said with it: operations and their specs."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from treeward.schemas import address
 
@@ -125,15 +126,34 @@ class MigrateSpec(Spec):
     host: Token | None = None
 
 
+def _written_time(value: object) -> object:
+    """Numbers are times to pydantic, and to nobody who reads them."""
+    if isinstance(value, datetime) or (isinstance(value, str) and "-" in value[1:] and value[:1].isdigit()):
+        return value
+    raise ValueError("must be a time with its zone as in RFC 3339, for example 2030-01-31T12:00:00Z")
+
+
+WrittenTime = Annotated[AwareDatetime, BeforeValidator(_written_time)]
+
+
+class AmendSpec(Spec):
+    """The policies of a unit that waits; what is absent stays, a deadline of null is none any more."""
+
+    on_failure: OnFailure | None = Field(default=None, strict=False)
+    attempts_max: int | None = Field(default=None, ge=1, le=1000)
+    deadline: WrittenTime | None = Field(default=None, strict=False, description="RFC 3339 with zone; null: none")
+
+
 STEERING: dict[str, type[Spec]] = {
-    "cancel": Nothing, "retry": Nothing, "pause": Nothing, "resume": Nothing, "release": Nothing, "drain": Nothing,
+    "cancel": Nothing, "retry": Nothing, "amend": AmendSpec, "pause": Nothing, "resume": Nothing, "release": Nothing,
+    "drain": Nothing,
 }  # fmt: skip
 """Operations that every kind has: they are about units and processes, not about the device."""
 
 OPERATIONS: dict[str, dict[str, type[Spec]]] = {
     "zone": {"create": ZoneSpec, "destroy": Nothing},
-    "pod": {"create": PodSpec, "destroy": Nothing},
-    "host": {"create": HostSpec, "destroy": Nothing, "resize": ResizeHost},
+    "pod": {"create": PodSpec, "destroy": Nothing, "isolate": Nothing},
+    "host": {"create": HostSpec, "destroy": Nothing, "resize": ResizeHost, "isolate": Nothing},
     "vm": {
         "create": VmSpec, "destroy": Nothing, "start": Nothing, "stop": Nothing, "resize": ResizeVm,
         "migrate": MigrateSpec,

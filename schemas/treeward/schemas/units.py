@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from treeward.schemas import address
 from treeward.schemas.sentences import explain_field, explain_validation, short
@@ -14,6 +14,7 @@ from treeward.schemas.specs import (
     NEEDS_SPEC,
     OPERATIONS,
     STEERING,
+    AmendSpec,
     AttachSpec,
     HostSpec,
     Labels,
@@ -29,6 +30,7 @@ from treeward.schemas.specs import (
     Token,
     VmSpec,
     VolumeSpec,
+    WrittenTime,
     ZoneSpec,
     complete_spec,
 )
@@ -38,7 +40,7 @@ __all__ = [
     "InvalidUnitError", "Labels", "OnFailure", "Order", "SteeringOperation", "Ticket", "Token", "Unit", "parse_unit",
     "explain_validation",
     "NEEDS_SPEC", "OPERATIONS", "STEERING", "complete_spec",
-    "AttachSpec", "HostSpec", "MigrateSpec", "NetworkSpec", "Nothing", "PodSpec", "ResizeHost", "ResizeVm",
+    "AmendSpec", "AttachSpec", "HostSpec", "MigrateSpec", "NetworkSpec", "Nothing", "PodSpec", "ResizeHost", "ResizeVm",
     "ResizeVolume", "Spec", "VmSpec", "VolumeSpec", "ZoneSpec",
 ]  # fmt: skip
 
@@ -46,10 +48,11 @@ BODY_BYTES_MAX = 64 * 1024
 TICKETS_IN_AFTER_MAX = 256
 SPEC_LEVELS_MAX = 32
 TICKET_MAX = 2**63 - 1
+NAMES_A_TICKET = frozenset({"cancel", "retry", "amend"})
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**64 - 1
 
 Ticket = Annotated[int, Field(ge=1, le=TICKET_MAX)]
-SteeringOperation = Literal["cancel", "retry", "pause", "resume", "release", "drain"]
+SteeringOperation = Literal["cancel", "retry", "amend", "pause", "resume", "release", "drain"]
 
 
 class Order(StrEnum):
@@ -57,13 +60,6 @@ class Order(StrEnum):
 
     FIFO = "fifo"
     SUPERSEDE = "supersede"
-
-
-def _written_time(value: object) -> object:
-    """Numbers are times to pydantic, and to nobody who reads them."""
-    if isinstance(value, datetime) or (isinstance(value, str) and "-" in value[1:] and value[:1].isdigit()):
-        return value
-    raise ValueError("must be a time with its zone as in RFC 3339, for example 2030-01-31T12:00:00Z")
 
 
 class Unit(BaseModel):
@@ -75,7 +71,7 @@ class Unit(BaseModel):
     spec: dict[str, Any] | None = None
     on_failure: OnFailure = Field(default=OnFailure.WAIT, strict=False)
     attempts_max: int = Field(default=5, ge=1, le=1000)
-    deadline: Annotated[AwareDatetime, BeforeValidator(_written_time)] | None = Field(
+    deadline: WrittenTime | None = Field(
         default=None, strict=False, description="RFC 3339 with zone; bounds the start"
     )
     order: Order = Field(default=Order.FIFO, strict=False)
@@ -83,8 +79,9 @@ class Unit(BaseModel):
         default_factory=list, max_length=TICKETS_IN_AFTER_MAX,
         description="lower tickets of the zone; waits until they are settled, whatever their outcome",
     )  # fmt: skip
-    ticket: Ticket | None = Field(default=None, description="cancel and retry: the unit they mean")
+    ticket: Ticket | None = Field(default=None, description="cancel, retry and amend: the unit they mean")
     reason: str | None = Field(default=None, max_length=1024)
+    by: str | None = Field(default=None, max_length=256, description="who asks for it, as the client says")
     tenant: str | None = Field(default=None, max_length=256)
     labels: Labels = Field(default_factory=dict)
 
@@ -188,11 +185,13 @@ def _once(pairs: list[tuple[str, Any]]) -> None:
 
 def _check_tickets(unit: Unit, ticket: int | None) -> None:
     """Whether the tickets it names can be known, and are lower than its own."""
-    if unit.operation in {"cancel", "retry"}:
+    if unit.operation in NAMES_A_TICKET:
         if unit.ticket is None:
             raise InvalidUnitError(f"ticket: {unit.operation} must name the ticket of the unit that it means")
+        if unit.operation == "amend" and not unit.spec:
+            raise InvalidUnitError("spec: amend must say what changes: on_failure, attempts_max or deadline")
     elif unit.ticket is not None:
-        raise InvalidUnitError(f"ticket: only cancel and retry name a ticket, {unit.operation!r} does not")
+        raise InvalidUnitError(f"ticket: only cancel, retry and amend name a ticket, {unit.operation!r} does not")
     if ticket is None:
         return
     for other in unit.after:
