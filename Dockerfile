@@ -3,8 +3,8 @@
 #   docker build -t treeward:0.1.0 .
 #   buildah bud --build-arg BASE=localhost/py-base:1 -t treeward:0.1.0 .     # offline, on any base with Python 3.11
 #
-# For a release, BASE is given by digest (python:3.11-slim@sha256:...), so that the same commit gives the same image.
-ARG BASE=docker.io/library/python:3.11-slim-bookworm
+# For a release, BASE is given by digest (python:3.11.13-slim-bookworm@sha256:...), so that the same commit gives the same image.
+ARG BASE=docker.io/library/python:3.11.13-slim-bookworm
 
 FROM ${BASE} AS build
 WORKDIR /source

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test simulate mutants faults check lock schemas k8s-check sbom tools clean
+.PHONY: help install demo test simulate mutants faults check lock schemas k8s-check k8s-try sbom tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +50,9 @@ k8s-check: $(STAMP) $(K8S_VALIDATOR) ## the manifests in k8s/: rendered, validat
 	$(BIN)/pytest tests/k8s
 	@if command -v promtool >/dev/null; then cd k8s/components/monitoring && promtool check rules treeward.rules.yaml && promtool test rules treeward.rules.test.yaml; \
 	else echo "promtool is not installed (Debian: prometheus): the alert rules were not fired"; fi
+
+k8s-try: $(STAMP) ## the project on the cluster that kubectl reaches, broken on purpose and judged (ARGS=--help; docs/kubernetes.md)
+	$(BIN)/python -m tests.k8s.live $(ARGS)
 
 # Its dependencies are not ours, so it has an environment of its own.
 $(K8S_VALIDATOR):

@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -71,6 +71,8 @@ class Load:
     vms: int = 40
     volumes: int = 12
     """Resources of one client."""
+    login: Mapping[str, Any] = field(default_factory=dict)
+    """Options of `nats.connect`, where the servers want a key."""
     receipts: list[Receipt] = field(default_factory=list)
     waited_s: list[float] = field(default_factory=list)
     """How long each receipt took."""
@@ -85,7 +87,7 @@ class Load:
                 group.create_task(self._client(number))
 
     async def _client(self, number: int) -> None:
-        client = await connected(self.urls, f"client-{number}")
+        client = await connected(self.urls, f"client-{number}", self.login)
         try:
             await _Client(self, client, number).run()
         finally:
@@ -93,7 +95,7 @@ class Load:
                 await client.close()
 
 
-async def connected(urls: Sequence[str], name: str) -> Client:
+async def connected(urls: Sequence[str], name: str, login: Mapping[str, Any] | None = None) -> Client:
     """A connection that comes back by itself."""
 
     async def quiet(_error: Exception) -> None:
@@ -107,6 +109,7 @@ async def connected(urls: Sequence[str], name: str) -> Client:
         reconnect_time_wait=0.2,
         ping_interval=2,
         allow_reconnect=True,
+        **(login or {}),
     )
 
 

@@ -175,7 +175,7 @@ async def test_everything_that_is_forbidden_is_denied_and_said(site: Site) -> No
             for verb, table in (("publish", FORBIDDEN_TO_PUBLISH), ("subscribe", FORBIDDEN_TO_HEAR)):
                 for who, subject, what in table:
                     if who == name:
-                        rows.append((who, what, subject, await _denied(bus, verb, subject)))
+                        rows.append((who, what, subject, await is_denied(bus, verb, subject)))
             assert bus.violation
     for who, what, subject, denied in rows:
         print(f"{'denied' if denied else 'NOT DENIED':<11} {who:<24} {what:<45} {subject}")
@@ -184,7 +184,7 @@ async def test_everything_that_is_forbidden_is_denied_and_said(site: Site) -> No
     print(f"{len(rows)} forbidden things, all denied")
 
 
-async def _denied(bus: NatsBus, verb: str, subject: str) -> bool:
+async def is_denied(bus: NatsBus, verb: str, subject: str) -> bool:
     violations = bus.counts["violations"]
     if verb == "publish":
         bus.publish(subject, b"{}")

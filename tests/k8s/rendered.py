@@ -23,6 +23,7 @@ def render(overlay: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+@lru_cache
 def documents(overlay: str) -> list[Document]:
     """The objects of an overlay."""
     return [document for document in yaml.safe_load_all(render(overlay)) if document]
@@ -30,5 +31,12 @@ def documents(overlay: str) -> list[Document]:
 
 def workloads(overlay: str) -> list[Document]:
     """What runs pods."""
-    kinds = ("Deployment", "StatefulSet", "DaemonSet", "Job")
+    kinds = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
     return [document for document in documents(overlay) if document["kind"] in kinds]
+
+
+def template(workload: Document) -> Document:
+    """What its pods are made from."""
+    spec = workload["spec"]
+    made: Document = (spec["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else spec)["template"]
+    return made

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.k8s.rendered import NAMES, OVERLAYS, Document, documents, workloads
+from tests.k8s.rendered import NAMES, OVERLAYS, Document, documents, template, workloads
 
 ROOT = Path(__file__).parents[2]
+JOBS = ("Job", "CronJob")
+"""What ends by itself: neither probed nor spread."""
 pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed: it renders k8s/")
 
 
@@ -23,12 +25,12 @@ def everything() -> list[object]:
 
 
 def pod_of(workload: Document) -> Document:
-    pod: Document = workload["spec"]["template"]["spec"]
+    pod: Document = template(workload)["spec"]
     return pod
 
 
 def labels_of(workload: Document) -> dict[str, str]:
-    labels: dict[str, str] = workload["spec"]["template"]["metadata"]["labels"]
+    labels: dict[str, str] = template(workload)["metadata"]["labels"]
     return labels
 
 
@@ -73,7 +75,7 @@ def test_a_pod_is_probed_bounded_and_pinned(overlay: str, workload: Document) ->
         assert re.search(r"(:(?!latest)[\w.-]+|@sha256:[0-9a-f]{64})$", container["image"]), container["image"]
         assert container["resources"]["requests"].keys() == {"cpu", "memory"}
         assert "memory" in container["resources"]["limits"]
-        if workload["kind"] == "Job":
+        if workload["kind"] in JOBS:
             continue
         assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
         if labels_of(workload).get("treeward/service"):
@@ -89,7 +91,7 @@ def test_a_pod_is_probed_bounded_and_pinned(overlay: str, workload: Document) ->
 
 @pytest.mark.parametrize(("overlay", "workload"), everything())
 def test_a_workload_is_spread_and_evicted_one_by_one(overlay: str, workload: Document) -> None:
-    if workload["kind"] == "Job":
+    if workload["kind"] in JOBS:
         return
     selector = workload["spec"]["selector"]["matchLabels"]
     assert selector.items() <= labels_of(workload).items()
@@ -166,6 +168,36 @@ def test_what_nats_acknowledges_is_on_the_disks_of_two(overlay: str) -> None:
     assert settings["TREEWARD_REPLICAS"] == "3"
     (job,) = [one for one in workloads(overlay) if one["kind"] == "Job"]
     assert pod_of(job)["containers"][0]["command"] == ["treeward", "provision", "--replicas", "3"]
+
+
+@pytest.mark.parametrize(("overlay", "workload"), everything())
+def test_a_lost_node_is_soon_made_up_for(overlay: str, workload: Document) -> None:
+    """Kubernetes waits for five minutes by itself; our own programs may overlap with their successors at any time."""
+    if not labels_of(workload).get("treeward/service"):
+        return
+    patience = {one["key"]: one["tolerationSeconds"] for one in pod_of(workload)["tolerations"]}
+    assert patience == {f"node.kubernetes.io/{why}": 30 for why in ("unreachable", "not-ready")}
+
+
+@pytest.mark.parametrize("overlay", [name for name in NAMES if name != "example-zone"])
+def test_every_volume_is_mounted_where_it_is_written(overlay: str) -> None:
+    for workload in workloads(overlay):
+        claims = [claim["metadata"]["name"] for claim in workload["spec"].get("volumeClaimTemplates", [])]
+        volumes = {volume["name"] for volume in pod_of(workload).get("volumes", [])} | set(claims)
+        mounted = {mount["name"] for one in pod_of(workload)["containers"] for mount in one["volumeMounts"]}
+        assert volumes == mounted, workload["metadata"]["name"]
+
+
+def test_the_image_has_one_pinned_base_no_root_and_only_what_the_lock_has() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    (base,) = re.findall(r"^ARG BASE=(\S+)$", text, re.MULTILINE)
+    assert re.search(r":\d+\.\d+\.\d+-|@sha256:[0-9a-f]{64}$", base), "pinned"
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${BASE}"}
+    stages = re.split(r"^FROM ", text, flags=re.MULTILINE)
+    assert "USER 10001:10001" in stages[-1] and "pip install" not in stages[-1]
+    for install in re.findall(r"pip install [^&\n]*", text):
+        assert "--require-hashes" in install or "--no-index" in install, install
+    assert re.search(r"^CMD \[", stages[-1], re.MULTILINE), "process 1 is the program, so it hears SIGTERM"
 
 
 def test_production_is_encrypted() -> None:

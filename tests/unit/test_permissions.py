@@ -70,7 +70,7 @@ def test_seeds_can_be_read_by_their_owner_only_and_are_in_no_other_file(tmp_path
     folder = tmp_path / "secrets"
     CredentialsFolder(folder).make(["zone-a"])
     seeds = {path: path.read_text().strip() for path in folder.glob("*.nk")}
-    assert len(seeds) == 6
+    assert len(seeds) == 8
     assert {stat.S_IMODE(path.stat().st_mode) for path in seeds} == {0o600}
     for path in set(folder.iterdir()) - set(seeds):
         assert not [seed for seed in seeds.values() if seed in path.read_text()], path
@@ -125,4 +125,5 @@ def test_the_manifests_are_secrets_one_for_each_user_and_one_for_the_servers(tmp
     by_name = {document["metadata"]["name"]: document["stringData"] for document in documents}
     assert by_name["nats-pod-agent-zone-b"]["TREEWARD_ZONE"] == "zone-b"
     assert by_name["nats-pod-agent-zone-b"]["seed.nk"].startswith("SU")
-    assert len(documents) == 9
+    assert len(documents) == 10
+    assert "nats-restore" not in names, "no pod can get hold of it"

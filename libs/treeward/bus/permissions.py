@@ -25,9 +25,14 @@ API_ELSEWHERE: Final = "tw.js"
 REPLIES: Final = "_R_.>"
 """Answers to requests that came from another account."""
 
-Role = Literal["system", "bootstrap", "orchestrator", "operator", "zone-supervisor", "pod-agent", "submitter", "reader"]
+Role = Literal[
+    "system", "bootstrap", "orchestrator", "operator", "backup", "restore",
+    "zone-supervisor", "pod-agent", "submitter", "reader",
+]  # fmt: skip
 OWNER_TYPES: Final = tuple(type_ for type_ in subjects.EVENT_TYPES if type_ not in ("claimed", "placed", "forgotten"))
 """What the owner of a pod says; the rest is its zone supervisor's."""
+PADDING: Final = "padding.padding"
+"""A resource that nobody has: what raises the numbers of restored streams is addressed to it."""
 VERBS: Final = ("PING", "INFO", "STATS")
 ENDPOINTS: Final = ("state", "tree", "explain", "queued")
 
@@ -139,6 +144,23 @@ def operator(zones: Sequence[str]) -> Rights:
         names = [name for name in filters(zone) if name != streams.mailbox(zone)]
         publish += reading(API, zone, names)
     return _rights("operator", "operator", CORE, publish, ["tw.event.>", "tw.presence.*.*"])
+
+
+def backup() -> Rights:
+    """`treeward backup`: copies whole streams, so it can read everything, and changes nothing."""
+    publish = [f"{API}.STREAM.{verb}" for verb in ("NAMES", "INFO.*", "SNAPSHOT.*")]
+    return _rights("backup", "backup", CORE, [*publish, "$JS.SNAPSHOT.ACK.>"], [])
+
+
+def restore(zones: Sequence[str]) -> Rights:
+    """`treeward restore`: makes streams of a copy and raises their numbers. For a bad day: kept where no pod has it."""
+    publish = [f"{API}.STREAM.{verb}" for verb in ("NAMES", "INFO.*", "RESTORE.*")]
+    publish += ["$JS.SNAPSHOT.RESTORE.>"]
+    for zone in (ROOT, *zones):
+        kept = [name for name in filters(zone) if name != streams.mailbox(zone)]
+        publish += [f"{API}.STREAM.PURGE.{name}" for name in kept]
+        publish += [subjects.work(zone, PADDING), subjects.log(zone, PADDING, "forgotten")]
+    return _rights("restore", "restore", CORE, publish, [])
 
 
 def zone_supervisor(zone: str) -> Rights:

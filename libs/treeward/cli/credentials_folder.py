@@ -15,11 +15,13 @@ from treeward.bus.nkeys import new_seed, public_key
 from treeward.bus.permissions import (
     Rights,
     Role,
+    backup,
     bootstrap,
     operator,
     orchestrator,
     pod_agent,
     reader,
+    restore,
     submitter,
     system,
     zone_supervisor,
@@ -62,6 +64,10 @@ class Users(BaseModel):
                 return orchestrator(self.zones)
             case "operator":
                 return operator(self.zones)
+            case "backup":
+                return backup()
+            case "restore":
+                return restore(self.zones)
             case "zone-supervisor":
                 return zone_supervisor(user.zones[0])
             case "pod-agent":
@@ -93,7 +99,7 @@ class CredentialsFolder:
             raise CommandError(f"{self.path}: has credentials already; `add` and `rotate` change them")
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._write(".gitignore", "*\n", 0o644)
-        roles: tuple[Role, ...] = ("system", "bootstrap", "orchestrator", "operator")
+        roles: tuple[Role, ...] = ("system", "bootstrap", "orchestrator", "operator", "backup", "restore")
         users = Users(users=tuple(self._with_new_key(User(role=role)) for role in roles))
         return self.add_zones(zones, users)
 

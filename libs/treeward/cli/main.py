@@ -44,10 +44,13 @@ COMMANDS = {
     "resume": Entry("steer", "resume", "Let a paused or drained branch go on."),
     "release": Entry("steer", "release", "Let a quarantined resource out."),
     "drain": Entry("steer", "drain", "Empty a host or pod, or let an instance hand over and end."),
+    "isolate": Entry("steer", "isolate", "Give up a host or pod that cannot be reached."),
     "hand-off": Entry("steer", "hand_off", "Let another orchestrator own root."),
     "credentials": Entry("credentials", "app", "Make keys for services and people, and the server's accounts."),
+    "backup": Entry("backup", "backup", "Copy all streams into files."),
+    "restore": Entry("backup", "restore", "Make the streams of a copy anew, on an empty NATS."),
     "replay": Entry("replay.command", "app", "Replay a recorded workload and judge the result."),
-    "device": Entry("device", "app", "Inject faults into a device simulator and read its books."),
+    "device": Entry("device", "app", "Try a device by its protocol's rules; faults and books of a simulator."),
 }
 
 
