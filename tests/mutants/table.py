@@ -291,7 +291,7 @@ MUTANTS = (
     Mutant(
         "sent before it is known where to",
         "R3",
-        S + "dispatch.py",
+        S + "outbox.py",
         "        if queue.position < 0 or not queue.tickets:\n",
         "        if not queue.tickets:\n",
         (DISPATCH,),
@@ -299,7 +299,7 @@ MUTANTS = (
     Mutant(
         "no previous",
         "R4",
-        S + "dispatch.py",
+        S + "outbox.py",
         "previous = queue.tickets[queue.sent - 1] if queue.sent else 0\n",
         "previous = 0\n",
         (DISPATCH,),

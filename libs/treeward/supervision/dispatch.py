@@ -6,48 +6,31 @@ has read the log for, up to the event that began that life (R3); and it names th
 outcome, so that a process can tell a gap.
 """
 
-from collections import deque
-from heapq import heappop, heappush
-
-from treeward.schemas import address, subjects
+from treeward.schemas import subjects
 from treeward.schemas.events import Event, EventType, Outcome
 from treeward.schemas.mailbox import Mark
-from treeward.supervision.credit import Credit
-from treeward.supervision.effects import Effect, Fetch, ReadBody, Send, Settled
+from treeward.supervision.effects import Fetch, Settled
 from treeward.supervision.knowledge import began_at, pod_of
 from treeward.supervision.limits import Limits
-from treeward.supervision.pending import Pending, mark_after_crash, message_of, read_pending
-from treeward.supervision.resends import Resends
+from treeward.supervision.low_water import LowWater
+from treeward.supervision.outbox import Outbox
+from treeward.supervision.pending import Pending, read_pending, said_by
 from treeward.supervision.resource_queue import Queue
 
 
-class Dispatcher:
+class Dispatcher(Outbox):
     """The fold of one zone. Inputs are methods; effects gather in `effects`, in order, until the caller takes them."""
 
     def __init__(self, zone: str, limits: Limits) -> None:
-        self.zone = zone
-        self.limits = limits
-        self.effects: list[Effect] = []
-        self.zone_epoch = 0
-        """Position of the zone's last claim; 0: none was read, nothing can be sent to its supervisor."""
-        self.pod_epochs: dict[str, int] = {}
-        self.queues: dict[str, Queue] = {}
-        self.bodies: dict[int, Pending] = {}
-        self.marks: dict[int, Mark] = {}
-        self.unanswered: dict[int, str] = {}
-        """Ticket -> key, of all that was read and has no outcome yet."""
+        super().__init__(zone, limits)
         self.read_up_to = 0
         self.newest_claim = 0
         """WORK must not be read before the log was read up to this: only then is known what its life began with."""
         self.log_read_up_to = 0
         """A fetch must be at least as new: what was read of the log before a resource was named is not kept."""
-        self._order: deque[int] = deque()
-        self._waiters: dict[int, dict[str, None]] = {}
-        """Ticket -> the resources whose next unit waits for it, each once."""
-        self.credit = Credit(limits.credit)
-        self._resends = Resends()
-        self._deadlines: list[tuple[float, int]] = []
-        self._reading: set[int] = set()
+        self._low_water = LowWater()
+        self._idle: dict[str, None] = {}
+        """Resources without an unanswered unit, longest first."""
 
     # --- what was read -------------------------------------------------------------------------------------------
 
@@ -56,16 +39,17 @@ class Dispatcher:
         self.read_up_to = max(self.read_up_to, ticket)
         key = subjects.parse_work(subject)[1]
         queue = self._queue(key)
+        self._low_water.on_read(ticket, queue.key)
         if queue.position >= 0 and ticket <= queue.answered:
             return
         pending = read_pending(self.zone, key, ticket, body, trace, stored_s)
-        self.unanswered[ticket] = key
-        self._order.append(ticket)
-        queue.tickets.append(ticket)
+        self.unanswered[ticket] = queue.key
+        queue.append(ticket)
+        self._idle.pop(key, None)
         if pending.problem is not None:
             self.marks[ticket] = Mark(outcome=Outcome.REJECTED, reason=pending.problem)
         soon = len(queue.tickets) <= self.limits.window
-        if len(self.bodies) < self.limits.bodies_max // (1 if soon else 2):
+        if not queue.slow and len(self.bodies) < self.limits.bodies_max // (1 if soon else 2):
             self._keep(pending)
         if pending.steers_dispatch:
             self._steer(queue, pending, now_s)
@@ -132,27 +116,15 @@ class Dispatcher:
 
     def tick(self, now_s: float) -> None:
         """Time has passed: send again what is not answered, and mark what was not started before its deadline."""
-        for key in self._resends.due(now_s):
-            queue = self.queues.get(key)
-            if queue is None or not queue.sent:
-                continue
-            if queue.due_s > now_s:
-                self._resends.arm(key, queue.due_s)
-                continue
-            queue.slow = True
-            queue.resend_s = min(self.limits.resend_max_s, queue.resend_s * 2)
-            self._unsend(queue)
+        self._resend_due(now_s)
+        self._expire(now_s)
+        self._serve_lines(now_s)
+
+    def on_caught_up(self, now_s: float) -> None:
+        """All that WORK held when we began has been read: policies are what they were for our predecessor."""
+        self.catching_up = False
+        for queue in list(self.queues.values()):
             self._pump(queue, now_s)
-        while self._deadlines and self._deadlines[0][0] <= now_s:
-            _, ticket = heappop(self._deadlines)
-            key_of = self.unanswered.get(ticket)
-            if key_of is not None:
-                self._mark(
-                    self.queues[key_of],
-                    ticket,
-                    Mark(outcome=Outcome.EXPIRED, reason="its deadline passed before it was started"),
-                    now_s,
-                )
         self._serve_lines(now_s)
 
     def send_again(self, now_s: float) -> None:
@@ -164,22 +136,32 @@ class Dispatcher:
 
     def low_water(self) -> int:
         """Everything below this ticket has been read and answered: WORK may be purged below it."""
-        while self._order and self._order[0] not in self.unanswered:
-            self._order.popleft()
-        return self._order[0] if self._order else self.read_up_to + 1
+        first = self._low_water.first(self.unanswered)
+        return first if first is not None else self.read_up_to + 1
+
+    @property
+    def answered_above(self) -> int:
+        """How many units are answered and cannot be purged in bulk, since one before them is not."""
+        return max(0, len(self._low_water) - len(self.unanswered))
+
+    def take_answered(self, up_to: int) -> dict[str, int]:
+        """Key -> below which WORK may be purged for that resource alone; what is given out is not counted any more."""
+        return self._low_water.take_answered(self.unanswered, up_to)
+
+    def hold_zone(self, paused: bool, now_s: float) -> None:
+        """The last word about the zone as a whole: whether anything of it may be sent."""
+        resumed, self.zone_paused = self.zone_paused and not paused, paused
+        if resumed:
+            for queue in list(self.queues.values()):
+                self._pump(queue, now_s)
+            self._serve_lines(now_s)
 
     def forget_idle(self, keep_max: int) -> None:
         """Forget resources without unanswered units beyond `keep_max`; they are fetched again when WORK names them."""
-        excess = len(self.queues) - keep_max
-        if excess <= 0:
-            return
-        idle = [
-            key
-            for key, queue in self.queues.items()
-            if not queue.tickets and not queue.fetching and not key.startswith("pod.")
-        ]
-        for key in idle[:excess]:
-            del self.queues[key]
+        while len(self.queues) > keep_max and self._idle:
+            key = next(iter(self._idle))
+            del self._idle[key]
+            self.queues.pop(key, None)
 
     # --- inside --------------------------------------------------------------------------------------------------
 
@@ -210,7 +192,7 @@ class Dispatcher:
         if event.paused:
             queue.hold_from(event.answered)
         elif queue.paused and event.answered >= queue.pause_ticket:
-            self._forget_pause(queue, event.answered)
+            queue.forget_pause(event.answered)
         queue.released = max(queue.released, event.released)
         if event.ticket is not None and not event.is_outcome:
             queue.attempts, queue.attempts_ticket = event.attempts, event.ticket
@@ -225,20 +207,19 @@ class Dispatcher:
     def _answered(self, queue: Queue, answered: int, now_s: float) -> None:
         if answered <= queue.answered:
             return
-        queue.answered = answered
-        tickets = queue.tickets
+        queue.on_answered(answered)
         released: list[str] = []
-        while tickets and tickets[0] <= answered:
-            ticket = tickets.popleft()
+        while queue.tickets and queue.tickets[0] <= answered:
+            ticket = queue.pop_first()
             if queue.sent:
                 queue.sent -= 1
             if queue.credited:
                 queue.credited -= 1
                 self.credit.give_back(self._partition(queue))
-            self.unanswered.pop(ticket, None)
-            self.bodies.pop(ticket, None)
-            self.marks.pop(ticket, None)
+            self._forget_unit(ticket)
             released += self._waiters.pop(ticket, ())
+        if not queue.tickets and not queue.key.startswith("pod."):
+            self._idle[queue.key] = None
         queue.slow = False
         queue.resend_s = self.limits.resend_s
         queue.due_s = now_s + queue.resend_s
@@ -246,104 +227,6 @@ class Dispatcher:
             waiting = self.queues.get(key)
             if waiting is not None:
                 self._pump(waiting, now_s)
-
-    def _epoch(self, queue: Queue) -> int:
-        return self.zone_epoch if queue.pod is None else self.pod_epochs.get(queue.pod, 0)
-
-    def _life(self, queue: Queue) -> int:
-        if queue.pod is None:
-            return self.zone_epoch
-        return max(queue.began, self.pod_epochs.get(queue.pod, 0))
-
-    def _begin_again(self, queue: Queue, now_s: float) -> None:
-        """A new life: what was sent to an earlier one is void, whoever has it."""
-        self._unsend(queue)
-        queue.slow = False
-        queue.resend_s = self.limits.resend_s
-        self._pump(queue, now_s)
-
-    def _unsend(self, queue: Queue) -> None:
-        queue.sent = 0
-        if queue.credited:
-            self.credit.give_back(self._partition(queue), queue.credited)
-            queue.credited = 0
-
-    def _partition(self, queue: Queue) -> str:
-        return queue.pod or address.ZONE_PARTITION
-
-    def _held(self, queue: Queue, ticket: int) -> bool:
-        if queue.paused and ticket > queue.pause_ticket:
-            return True
-        branch = self.queues.get(f"pod.{queue.pod}") if queue.pod is not None else None
-        if branch is None:
-            return False
-        return branch.position < 0 or (branch.paused and ticket > branch.pause_ticket)
-
-    def _pump(self, queue: Queue, now_s: float) -> None:
-        """Send what may be sent: the first of the queue, within window and credit, in order."""
-        if queue.position < 0 or not queue.tickets:
-            return
-        if self._epoch(queue) == 0:
-            return
-        partition = self._partition(queue)
-        window = 1 if queue.slow else self.limits.window
-        while queue.sent < min(window, len(queue.tickets)):
-            ticket = queue.tickets[queue.sent]
-            pending = self.bodies.get(ticket)
-            if pending is None:
-                self._read_bodies(queue)
-                return
-            mark = self._mark_of(queue, pending)
-            if mark is None:
-                if self._held(queue, ticket):
-                    return
-                open_after = next((other for other in pending.after if other in self.unanswered), None)
-                if open_after is not None:
-                    self._waiters.setdefault(open_after, {})[queue.key] = None
-                    return
-            if not queue.slow:
-                if not self.credit.take(partition, queue.key):
-                    return
-                queue.credited += 1
-            previous = queue.tickets[queue.sent - 1] if queue.sent else 0
-            if not queue.sent:
-                self._arm(queue, now_s)
-            queue.sent += 1
-            self._send(queue, pending, previous, mark, now_s)
-
-    def _read_bodies(self, queue: Queue) -> None:
-        """Ask at once for all bodies that the window will want next."""
-        for index in range(queue.sent, min(self.limits.window, len(queue.tickets))):
-            ticket = queue.tickets[index]
-            if ticket not in self.bodies and ticket not in self._reading:
-                self._reading.add(ticket)
-                self.effects.append(ReadBody(ticket))
-
-    def _send(self, queue: Queue, pending: Pending, previous: int, mark: Mark | None, now_s: float) -> None:
-        attempts = queue.attempts if queue.attempts_ticket == pending.ticket else 0
-        message = message_of(
-            pending, epoch=self._epoch(queue), life=self._life(queue), previous=previous, seen=queue.position,
-            released=queue.released,
-            attempts=attempts, mark=mark, now_s=now_s,
-        )  # fmt: skip
-        self.effects.append(Send(self._partition(queue), queue.key, message, pending.trace, pending.stored_s))
-
-    def _arm(self, queue: Queue, now_s: float) -> None:
-        if queue.resend_s == 0.0:
-            queue.resend_s = self.limits.resend_s
-        queue.due_s = now_s + queue.resend_s
-        self._resends.arm(queue.key, queue.due_s)
-
-    def _serve_lines(self, now_s: float) -> None:
-        for key in self.credit.called():
-            queue = self.queues.get(key)
-            if queue is not None:
-                self._pump(queue, now_s)
-
-    def _keep(self, pending: Pending) -> None:
-        self.bodies[pending.ticket] = pending
-        if pending.deadline_s is not None and pending.ticket not in self.marks:
-            heappush(self._deadlines, (pending.deadline_s, pending.ticket))
 
     # --- steering: acted on when read, answered in its turn (DESIGN section 4) -----------------------------------
 
@@ -353,17 +236,16 @@ class Dispatcher:
         ticket = pending.ticket
         match unit.operation:
             case "cancel" if unit.ticket is not None:
-                self._mark(
-                    queue,
-                    unit.ticket,
-                    Mark(
-                        outcome=Outcome.CANCELLED,
-                        reason=f"by ticket {ticket}" + (f": {unit.reason}" if unit.reason else ""),
-                    ),
-                    now_s,
-                )
+                reason = f"by ticket {ticket}" + (f": {why}" if (why := said_by(unit)) else "")
+                self._mark(queue, unit.ticket, Mark(outcome=Outcome.CANCELLED, reason=reason), now_s)
+            case "amend" if unit.ticket is not None and self.unanswered.get(unit.ticket) == queue.key:
+                self._amendments.add(ticket, unit)
+                self._deadline_of.pop(unit.ticket, None)
+                if unit.ticket in self.bodies:
+                    self._keep(self.bodies[unit.ticket])
+                self._begin_again(queue, now_s)
             case "pause":
-                queue.hold_from(ticket)
+                queue.on_pause(ticket)
             case "resume":
                 queue.resume_ticket = max(queue.resume_ticket, ticket)
                 self._resume_branch(queue, now_s)
@@ -373,17 +255,9 @@ class Dispatcher:
             case "retry":
                 self._begin_again(queue, now_s)
         if pending.supersedes:
-            for other in [other for other in queue.tickets if other < ticket]:
-                self._mark(queue, other, Mark(outcome=Outcome.SUPERSEDED, reason=f"by ticket {ticket}"), now_s)
-
-    def _forget_pause(self, queue: Queue, answered: int) -> None:
-        """A pause was answered otherwise than completed (cancelled, superseded, expired): it holds nothing any more."""
-        queue.pause_ticket = 0
-        for ticket in queue.tickets:
-            pending = self.bodies.get(ticket)
-            if ticket > answered and pending is not None and pending.pauses:
-                queue.hold_from(ticket)
-                return
+            first = queue.supersedes[-1] if queue.supersedes else 0
+            queue.on_supersede(ticket)
+            self._send_marks(queue, first, ticket - 1, now_s)
 
     def _resume_branch(self, queue: Queue, now_s: float) -> None:
         kind, _, name = queue.key.partition(".")
@@ -391,22 +265,3 @@ class Dispatcher:
             for other in list(self.queues.values()):
                 if other.pod == name:
                     self._pump(other, now_s)
-
-    def _mark(self, queue: Queue, ticket: int, mark: Mark, now_s: float) -> None:
-        """Say what a unit is to be answered with, if it has not been started: the first mark stays."""
-        if self.unanswered.get(ticket) != queue.key or ticket in self.marks:
-            return
-        self.marks[ticket] = mark
-        for index in range(queue.sent):
-            if queue.tickets[index] == ticket and (pending := self.bodies.get(ticket)) is not None:
-                self._send(queue, pending, queue.tickets[index - 1] if index else 0, mark, now_s)
-                return
-        self._pump(queue, now_s)
-
-    def _mark_of(self, queue: Queue, pending: Pending) -> Mark | None:
-        mark = self.marks.get(pending.ticket)
-        if mark is None and queue.attempts_ticket == pending.ticket:
-            mark = mark_after_crash(pending, queue.attempts)
-            if mark is not None:
-                self.marks[pending.ticket] = mark
-        return mark

@@ -1,10 +1,14 @@
 """What a dispatcher knows of one resource."""
 
+from bisect import bisect_right
 from collections import deque
+
+LIST_UNITS = 32
+"""A longer queue is kept in another form: an empty deque takes ten times the room of a list with one number."""
 
 
 class Queue:
-    """What a dispatcher knows of one resource, and its unanswered tickets in order."""
+    """What a dispatcher knows of one resource, and its unanswered tickets in order. There may be a million."""
 
     __slots__ = (
         "answered",
@@ -16,6 +20,7 @@ class Queue:
         "fetching",
         "key",
         "pause_ticket",
+        "pauses",
         "pod",
         "position",
         "released",
@@ -23,6 +28,7 @@ class Queue:
         "resume_ticket",
         "sent",
         "slow",
+        "supersedes",
         "tickets",
     )
 
@@ -34,10 +40,11 @@ class Queue:
         self.pod: str | None = None
         self.began = 0
         self.answered = 0
-        self.tickets: deque[int] = deque()
+        self.tickets: list[int] | deque[int] = []
         self.sent = 0
         """How many of the first tickets are in the mailbox of the current life."""
         self.credited = 0
+        """For how many of the first tickets a place was taken; beyond `sent` while their bodies are read."""
         self.slow = False
         """Not answered for long: one at a time, and without holding credit that others need (PROTOCOL H13)."""
         self.resend_s = 0.0
@@ -46,7 +53,21 @@ class Queue:
         self.attempts_ticket = 0
         self.pause_ticket = 0
         self.resume_ticket = 0
+        self.pauses: tuple[int, ...] = ()
+        """The tickets of unanswered pauses, in order."""
+        self.supersedes: list[int] | None = None
+        """The tickets of unanswered units that supersede all before them, in order."""
         self.released = 0
+
+    def append(self, ticket: int) -> None:
+        """A unit was read."""
+        self.tickets.append(ticket)
+        if len(self.tickets) > LIST_UNITS and isinstance(self.tickets, list):
+            self.tickets = deque(self.tickets)
+
+    def pop_first(self) -> int:
+        """The first unit is answered."""
+        return self.tickets.popleft() if isinstance(self.tickets, deque) else self.tickets.pop(0)
 
     @property
     def paused(self) -> bool:
@@ -57,3 +78,36 @@ class Queue:
         """A pause was read: nothing behind it is sent. Of several in a row the first counts."""
         if ticket > self.resume_ticket:
             self.pause_ticket = min(self.pause_ticket, ticket) if self.paused else ticket
+
+    def on_pause(self, ticket: int) -> None:
+        """A unit that pauses was read from WORK."""
+        self.pauses += (ticket,)
+        self.hold_from(ticket)
+
+    def forget_pause(self, answered: int) -> None:
+        """A pause was answered otherwise than completed (cancelled, superseded, expired): it holds nothing any more."""
+        self.pause_ticket = 0
+        for ticket in self.pauses:
+            if ticket > answered:
+                self.hold_from(ticket)
+                return
+
+    def on_supersede(self, ticket: int) -> None:
+        """A unit was read that makes what has not started before it superfluous."""
+        if self.supersedes is None:
+            self.supersedes = []
+        self.supersedes.append(ticket)
+
+    def superseded_by(self, ticket: int) -> int | None:
+        """The first unit behind `ticket` that supersedes it; None: none was read."""
+        if self.supersedes is None or ticket >= self.supersedes[-1]:
+            return None
+        return self.supersedes[bisect_right(self.supersedes, ticket)]
+
+    def on_answered(self, answered: int) -> None:
+        """What steers is forgotten with its unit."""
+        self.answered = answered
+        if self.pauses and self.pauses[0] <= answered:
+            self.pauses = tuple(ticket for ticket in self.pauses if ticket > answered)
+        if self.supersedes is not None and self.supersedes[-1] <= answered:
+            self.supersedes = None

@@ -147,7 +147,7 @@ def _queue(fold: Dispatcher, queue: Queue) -> QueueHeld:
 
 
 def _unit(fold: Dispatcher, queue: Queue, ticket: int, *, sent: bool) -> UnitHeld:
-    pending, mark = fold.bodies.get(ticket), fold.marks.get(ticket)
+    pending, mark = fold.bodies.get(ticket), fold.mark_of(queue, ticket)
     unit = pending.unit if pending is not None else None
     return UnitHeld(
         ticket=ticket,

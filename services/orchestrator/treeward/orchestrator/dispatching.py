@@ -81,6 +81,7 @@ class Dispatching:
         if state is None:
             raise NoSuchZoneError(f"no stream {streams.log(self.zone)}")
         self.fold.log_read_up_to = state.last
+        self.fold.catching_up = True
         self.telemetry.work_created_s = await self._work_created_s()
         await self._read(streams.log(self.zone), subjects.log_of_zone(self.zone), state.last + 1, self._on_log)
         claims_read = asyncio.Event()
@@ -104,7 +105,7 @@ class Dispatching:
             subjects.all_work_of_zone(self.zone),
             1,
             self._on_work,
-            self.caught_up.set,
+            self._on_caught_up,
             purged_is_fine=True,
         )
         self.context.log.info("dispatches", zone=self.zone, log_from=state.last + 1)
@@ -176,6 +177,11 @@ class Dispatching:
             stored.time_s,
             self.context.now_s(),
         )
+        self._carry_out()
+
+    def _on_caught_up(self) -> None:
+        self.caught_up.set()
+        self.fold.on_caught_up(self.context.now_s())
         self._carry_out()
 
     def _on_fetched(self, key: str, position: int, event: Event | None) -> None:
