@@ -288,7 +288,7 @@ async def test_the_service_is_found_described_and_counted_by_the_services_protoc
             answer = (await announced(centre, subject, 1))[0]
             assert answer["id"] == said["id"]
             assert [endpoint["subject"] for endpoint in answer["endpoints"]] == [
-                f"tw.api.{name}.*" for name in ("state", "tree", "explain", "queued")
+                f"tw.api.{name}.*" for name in ("state", "tree", "explain", "queued", "work", "steer")
             ]
             assert {endpoint["queue_group"] for endpoint in answer["endpoints"]} == {"treeward"}
     await announced(centre, "$SRV.INFO.treeward", 2)

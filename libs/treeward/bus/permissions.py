@@ -34,7 +34,9 @@ OWNER_TYPES: Final = tuple(type_ for type_ in subjects.EVENT_TYPES if type_ not 
 PADDING: Final = "padding.padding"
 """A resource that nobody has: what raises the numbers of restored streams is addressed to it."""
 VERBS: Final = ("PING", "INFO", "STATS")
-ENDPOINTS: Final = ("state", "tree", "explain", "queued")
+ENDPOINTS: Final = ("state", "tree", "explain", "queued", "work")
+STEER: Final = "steer"
+"""The endpoint that submits: an operator's, not a reader's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +130,11 @@ def orchestrator(zones: Sequence[str]) -> Rights:
         names = [spec.name for spec in streams.streams_of(zone, streams.Retention())]
         publish += [f"{API}.STREAM.CREATE.{name}" for name in names]
         publish += reading(API, zone, names)
-        publish += [f"{API}.STREAM.PURGE.{streams.work(zone)}", f"tw.mailbox.{zone}.*.*.*"]
+        publish += [f"{API}.STREAM.PURGE.{streams.work(zone)}", f"tw.mailbox.{zone}.*.*.*", f"tw.work.{zone}.*.*"]
         publish += [subjects.claim_of_zone(zone)] if zone != ROOT else []
     subscribe = ["tw.presence.*.*", subjects.event(ROOT, f"zone.{ROOT}", "claimed"), "tw.control.*"]
     subscribe += [subjects.owner_api("queued", "*", "dispatcher"), subjects.owner_api("explain", ROOT, "zone")]
-    subscribe += [*(subjects.api(endpoint, "*") for endpoint in ENDPOINTS), *announcements()]
+    subscribe += [*(subjects.api(endpoint, "*") for endpoint in (*ENDPOINTS, STEER)), *announcements()]
     return _rights("orchestrator", "orchestrator", CORE, publish, subscribe)
 
 
@@ -140,7 +142,7 @@ def operator(zones: Sequence[str]) -> Rights:
     """A person in charge: submits anywhere, root included (zones, steering), drains instances, reads everything."""
     publish = ["tw.control.*", *announcements()]
     for zone in (ROOT, *zones):
-        publish += [f"tw.work.{zone}.*.*", *questions(zone)]
+        publish += [f"tw.work.{zone}.*.*", *questions(zone), subjects.api(STEER, zone)]
         names = [name for name in filters(zone) if name != streams.mailbox(zone)]
         publish += reading(API, zone, names)
     return _rights("operator", "operator", CORE, publish, ["tw.event.>", "tw.presence.*.*"])

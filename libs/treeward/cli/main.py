@@ -40,6 +40,7 @@ COMMANDS = {
     "tree": Entry("tree", "command", "The supervision tree: zones, pods, hosts, owners and counts."),
     "explain": Entry("explain", "command", "Why a unit or a resource waits."),
     "queued": Entry("queued", "command", "What has no outcome yet."),
+    "work": Entry("work", "app", "Units without an outcome: list, cancel, supersede, policy, retry."),
     "pause": Entry("steer", "pause", "Hold what comes for a resource or pod until `resume`."),
     "resume": Entry("steer", "resume", "Let a paused or drained branch go on."),
     "release": Entry("steer", "release", "Let a quarantined resource out."),

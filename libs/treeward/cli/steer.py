@@ -1,4 +1,4 @@
-"""`treeward pause|resume|release|drain`, which is work like any other, and `hand-off` of root, which is not.
+"""`treeward pause|resume|release|drain|isolate`, which is work like any other, and `hand-off` of root, which is not.
 
 What names a resource becomes a unit of work with a ticket, on record with its reason. An instance is no resource: it is
 asked directly, and so is the owner of root.
@@ -12,7 +12,7 @@ import typer
 
 from treeward.bus.interface import Bus
 from treeward.cli.connection import connected, run
-from treeward.cli.options import Json, Server
+from treeward.cli.options import By, Json, Server, asker
 from treeward.cli.output import BAD_INPUT, FINE, NO, UNAVAILABLE, CommandError, fail, say_json
 from treeward.cli.prepare import address_of, prepare
 from treeward.cli.submit import submit_one
@@ -29,9 +29,17 @@ Timeout = Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="how lo
 
 
 def _steer(
-    operation: str, address: str, reason: str | None, *, wait: bool, timeout: float, server: str | None, as_json: bool
+    operation: str,
+    address: str,
+    reason: str | None,
+    by: str | None,
+    *,
+    wait: bool,
+    timeout: float,
+    server: str | None,
+    as_json: bool,
 ) -> None:
-    fields = {"operation": operation} | ({"reason": reason} if reason is not None else {})
+    fields = {"operation": operation, **asker(reason, by)}
     try:
         unit = prepare(address_of(address), fields, now=datetime.now(UTC), message_id=None)
     except CommandError as error:
@@ -42,42 +50,46 @@ def _steer(
 def pause(
     address: AddressArgument,
     reason: Reason = None,
+    by: By = None,
     wait: Wait = False,
     timeout: Timeout = 30.0,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
     """Hold what comes behind this for a resource, or for all in a pod, until `resume`."""
-    _steer("pause", address, reason, wait=wait, timeout=timeout, server=server, as_json=as_json)
+    _steer("pause", address, reason, by, wait=wait, timeout=timeout, server=server, as_json=as_json)
 
 
 def resume(
     address: AddressArgument,
     reason: Reason = None,
+    by: By = None,
     wait: Wait = False,
     timeout: Timeout = 30.0,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
     """Let a paused resource or pod go on; for a host or pod it also ends a drain."""
-    _steer("resume", address, reason, wait=wait, timeout=timeout, server=server, as_json=as_json)
+    _steer("resume", address, reason, by, wait=wait, timeout=timeout, server=server, as_json=as_json)
 
 
 def release(
     address: AddressArgument,
     reason: Reason = None,
+    by: By = None,
     wait: Wait = False,
     timeout: Timeout = 30.0,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
     """Let a quarantined resource out: its process is tried again."""
-    _steer("release", address, reason, wait=wait, timeout=timeout, server=server, as_json=as_json)
+    _steer("release", address, reason, by, wait=wait, timeout=timeout, server=server, as_json=as_json)
 
 
 def drain(
     target: Annotated[str, typer.Argument(metavar="ZONE.host.ID|ZONE.pod.ID|INSTANCE")],
     reason: Reason = None,
+    by: By = None,
     wait: Wait = False,
     timeout: Timeout = 30.0,
     server: Server = None,
@@ -86,7 +98,24 @@ def drain(
     """Empty a host or pod: nothing new is placed there, what is there moves. Or let an instance hand over and end."""
     if is_token(target):
         run(_tell(server, target, "drain", as_json=as_json))
-    _steer("drain", target, reason, wait=wait, timeout=timeout, server=server, as_json=as_json)
+    _steer("drain", target, reason, by, wait=wait, timeout=timeout, server=server, as_json=as_json)
+
+
+def isolate(
+    address: Annotated[str, typer.Argument(metavar="ZONE.host.ID|ZONE.pod.ID")],
+    reason: Annotated[str, typer.Option(help="how you know, or why; goes on record with it")],
+    by: By = None,
+    wait: Wait = False,
+    timeout: Timeout = 30.0,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Give up what cannot be reached: what was there goes on elsewhere, and a unit in doubt there is `failed`.
+
+    A host is fenced by its device. Of a pod it is your word that counts: nothing of its device acts any more (its power
+    is off), and it stays off until it has been emptied. Nobody can check that, and there is no way back by `resume`.
+    """
+    _steer("isolate", address, reason, by, wait=wait, timeout=timeout, server=server, as_json=as_json)
 
 
 def hand_off(

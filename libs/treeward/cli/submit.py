@@ -105,25 +105,30 @@ def _headers() -> dict[str, str] | None:
 
 
 async def submit_one(server: str | None, unit: Prepared, *, wait: bool, timeout_s: float, as_json: bool) -> int:
-    """Submit one unit, print its ticket or (with `wait`) its outcome, and return the exit code."""
-    zone, key = unit.address.zone, unit.address.key
+    """Connect, submit one unit, print its ticket or (with `wait`) its outcome, and return the exit code."""
     async with connected(server) as bus:
-        outcomes = Outcomes(bus)
-        if wait:
-            # A repeat under an id may have been answered long ago, so its log is read from the beginning.
-            await outcomes.follow(zone, key=key, since=1 if unit.message_id else None)
-        receipt = await bus.submit(
-            subjects.work(zone, key), unit.body, headers=_headers(), message_id=unit.message_id, timeout_s=10.0
-        )
-        answer = {"zone": zone, "ticket": receipt.ticket, "duplicate": receipt.duplicate}
-        if not wait:
-            if as_json:
-                say_json(answer)
-            else:
-                typer.echo(receipt.ticket)
-            return FINE
-        event = await outcomes.answer_of(zone, receipt.ticket, timeout_s=timeout_s)
-        await outcomes.close()
+        return await submit_prepared(bus, unit, wait=wait, timeout_s=timeout_s, as_json=as_json)
+
+
+async def submit_prepared(bus: Bus, unit: Prepared, *, wait: bool, timeout_s: float, as_json: bool) -> int:
+    """The same on a connection that is there."""
+    zone, key = unit.address.zone, unit.address.key
+    outcomes = Outcomes(bus)
+    if wait:
+        # A repeat under an id may have been answered long ago, so its log is read from the beginning.
+        await outcomes.follow(zone, key=key, since=1 if unit.message_id else None)
+    receipt = await bus.submit(
+        subjects.work(zone, key), unit.body, headers=_headers(), message_id=unit.message_id, timeout_s=10.0
+    )
+    answer = {"zone": zone, "ticket": receipt.ticket, "duplicate": receipt.duplicate}
+    if not wait:
+        if as_json:
+            say_json(answer)
+        else:
+            typer.echo(receipt.ticket)
+        return FINE
+    event = await outcomes.answer_of(zone, receipt.ticket, timeout_s=timeout_s)
+    await outcomes.close()
     if event is None:
         where = f"`treeward explain {zone}:{receipt.ticket}` says why"
         raise CommandError(f"ticket {receipt.ticket} has no outcome after {timeout_s:g} s; {where}", NO)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from treeward.schemas.events import EventType, Outcome, Verdict
+from treeward.schemas.units import SteeringOperation
 
 RESOURCES_IN_ANSWER_MAX = 500
 """So that an answer stays well below the bus's largest message of 1 MiB."""
@@ -21,7 +22,7 @@ Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]{1,64}$"
 Counts = dict[str, dict[str, int]]
 """How many resources: kind > state of the process (also `paused`, `quarantined`) > number."""
 
-Endpoint = Literal["state", "tree", "explain", "queued"]
+Endpoint = Literal["state", "tree", "explain", "queued", "work", "steer"]
 
 Silent = Annotated[
     list[Literal["dispatcher", "owner"]],
@@ -306,12 +307,81 @@ class QueuedAnswer(_Answer):
     next: str | None = Field(default=None, description="`beyond` of the next page; none: this was the last")
 
 
+# --- work
+
+
+class WorkState(StrEnum):
+    """Where an unanswered unit is, for those who may have to do something about it."""
+
+    WAITING = "waiting"
+    """It has not been started: it can still be cancelled, superseded or amended."""
+    RUNNING = "running"
+    """Its process has it in hand."""
+    IN_DOUBT = "in_doubt"
+    """It was called, and nobody knows yet whether it took effect."""
+
+
+class WorkRequest(_Request):
+    """`tw.api.work.<zone>`: the units without an outcome, of a resource, a pod, a host or the zone, in pages."""
+
+    key: Key | None = None
+    pod: str | None = Field(default=None, description="only of what is placed in this pod")
+    host: str | None = Field(default=None, description="only of what is placed on this host")
+    state: WorkState | None = Field(default=None, description="only units in this state")
+    beyond: str = ""
+    limit: Limit = 100
+
+
+class WorkUnit(QueuedUnit):
+    """A unit without an outcome, and where it is."""
+
+    kind: str
+    id: str
+    pod: str | None = None
+    host: str | None = None
+    state: WorkState
+    since: datetime | None = Field(default=None, description="when it was accepted, taken in hand or called")
+
+
+class WorkAnswer(_Answer):
+    """One page; it may be empty and not the last."""
+
+    units: list[WorkUnit] = Field(description="by resource, in ticket order; of each resource the first 100")
+    units_in_all: int = Field(description="of the zone; while the dispatcher is silent, at most so many")
+    silent: Silent = Field(default_factory=list)
+    next: str | None = Field(default=None, description="`beyond` of the next page; none: this was the last")
+
+
+# --- steer
+
+
+class SteerRequest(_Request):
+    """`tw.api.steer.<zone>`: submit a unit that steers. The same as publishing it to `tw.work.<zone>.<key>` oneself."""
+
+    key: Key
+    operation: SteeringOperation
+    ticket: int | None = Field(default=None, ge=1, description="cancel, retry and amend: the unit they mean")
+    spec: dict[str, Any] | None = Field(default=None, description="amend: the policies that change")
+    reason: str | None = None
+    by: str | None = Field(default=None, description="who asks for it, as the client says")
+    message_id: str | None = Field(default=None, description="makes a repeat within two minutes harmless")
+
+
+class SteerAnswer(_Answer):
+    """It was accepted as work, and is answered in its turn."""
+
+    ticket: int
+    duplicate: bool = Field(default=False, description="it had been accepted before, under this message id")
+
+
 REQUESTS: dict[str, type[BaseModel]] = {
     "state": StateRequest, "tree": TreeRequest, "explain": ExplainRequest, "queued": QueuedRequest,
+    "work": WorkRequest, "steer": SteerRequest,
 }  # fmt: skip
 """The model of each endpoint's request."""
 
 ANSWERS: dict[str, type[BaseModel]] = {
     "state": StateAnswer, "tree": TreeAnswer, "explain": ExplainAnswer, "queued": QueuedAnswer,
+    "work": WorkAnswer, "steer": SteerAnswer,
 }  # fmt: skip
 """The model of each endpoint's answer."""

@@ -17,6 +17,7 @@ from treeward.orchestrator.api.handlers import Handlers
 from treeward.orchestrator.api.micro import SERVICE, Micro
 from treeward.orchestrator.api.presences import Presences
 from treeward.orchestrator.api.questions import Questions
+from treeward.orchestrator.api.steering import Steering
 from treeward.runtime.context import Context
 from treeward.runtime.login import tls_of
 from treeward.runtime.settings import Settings
@@ -32,7 +33,7 @@ async def answer_questions(context: Context, *, ping_s: float = PING_S) -> None:
     presences = Presences(context)
     await presences.follow()
     micro = Micro(context.instance, version("treeward"), context.now_s(), {"name": context.name})
-    handlers = Handlers(context, Questions(context, presences), micro)
+    handlers = Handlers(context, Questions(context, presences), Steering(context), micro)
     try:
         while True:
             broker = make_broker(context)

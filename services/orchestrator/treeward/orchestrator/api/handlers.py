@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from treeward.bus.interface import BusError, BusUnavailableError, NoSuchZoneError
 from treeward.orchestrator.api.micro import QUEUE_GROUP, Endpoint, Micro
 from treeward.orchestrator.api.questions import Questions, UnanswerableError
+from treeward.orchestrator.api.steering import Steering
 from treeward.runtime.context import Context
 from treeward.schemas import subjects
 from treeward.schemas.address import TOKEN_RULE, is_token
@@ -38,9 +39,9 @@ class Refusal:
 
 
 class Handlers:
-    """The four endpoints and the announcement of this instance, for one broker after another."""
+    """The endpoints and the announcement of this instance, for one broker after another."""
 
-    def __init__(self, context: Context, questions: Questions, micro: Micro) -> None:
+    def __init__(self, context: Context, questions: Questions, steering: Steering, micro: Micro) -> None:
         self._context = context
         self._micro = micro
         self._answers: dict[str, Answer] = {
@@ -48,6 +49,8 @@ class Handlers:
             "tree": questions.tree,
             "explain": questions.explain,
             "queued": questions.queued,
+            "work": questions.work,
+            "steer": steering.steer,
         }
         micro.endpoints = [Endpoint(name, subjects.api(name, "*")) for name in self._answers]
 

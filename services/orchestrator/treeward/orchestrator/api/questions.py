@@ -1,4 +1,4 @@
-"""The four questions: from a request to its answer. Nothing here waits for long: see `gathering`."""
+"""The questions: from a request to its answer. Nothing here waits for long: see `gathering`."""
 
 import asyncio
 import contextlib
@@ -14,6 +14,7 @@ from treeward.orchestrator.api.presences import Presences
 from treeward.orchestrator.api.resource import owner_of, queued_unit, stage_in, state_of
 from treeward.orchestrator.api.snapshot import Snapshot, Snapshots
 from treeward.orchestrator.api.tree import WAITING, branch_state, branches_of
+from treeward.orchestrator.api.working import work_of
 from treeward.orchestrator.describe import Held, Question
 from treeward.runtime.context import Context
 from treeward.schemas import address, streams
@@ -29,6 +30,8 @@ from treeward.schemas.api import (
     StateRequest,
     TreeAnswer,
     TreeRequest,
+    WorkAnswer,
+    WorkRequest,
 )
 
 
@@ -169,6 +172,26 @@ class Questions:
             if queue.units
         ]
         return QueuedAnswer(resources=queues, units_in_all=held.units_in_all, next=held.next)
+
+    async def work(self, zone: str, request: WorkRequest) -> WorkAnswer:
+        """The same with where each unit is: that takes the log and the owners, so it costs more than `queued`."""
+        gathering = await self._begin(zone)
+        if request.key is not None:
+            check_key(zone, request.key)
+            question = Question(keys=[request.key])
+        else:
+            question = Question(beyond=request.beyond, limit=request.limit)
+        held = await gathering.held(question)
+        if held is None:
+            left = await self._context.bus.state(streams.work(zone))
+            return WorkAnswer(units=[], units_in_all=left.messages if left is not None else 0, silent=["dispatcher"])
+        facts = await gathering.facts_of_all([queue.key for queue in held.queues], held)
+        return WorkAnswer(
+            units=[unit for one in facts for unit in work_of(one, request)],
+            units_in_all=held.units_in_all,
+            silent=["owner"] if any(one.owner_asked and one.says is None for one in facts) else [],
+            next=held.next,
+        )
 
     async def _begin(self, zone: str) -> Gathering:
         gathering = Gathering(self._context, self._presences, zone)
