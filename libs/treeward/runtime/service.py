@@ -1,6 +1,5 @@
 """From a running program to the context that its loops get: the connection to NATS, told to readiness and metrics."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -38,20 +37,19 @@ async def connected(program: Program) -> AsyncIterator[Context]:
         program.log.warning("NATS is back" if connected else "NATS is gone")
 
     bus.on_connection(changed)
-    watch = JetStreamWatch(bus, program.clock, program.metrics, settings.zone)
-    watching = asyncio.create_task(watch.run(), name="jetstream-watch")
+    context = Context(
+        bus=bus,
+        clock=program.clock,
+        log=program.log,
+        metrics=program.metrics,
+        tracer=program.tracer,
+        settings=settings,
+        limits=limits_of(settings),
+        instance=program.instance,
+        name=settings.name or program.name,
+    )
     try:
-        yield Context(
-            bus=bus,
-            clock=program.clock,
-            log=program.log,
-            metrics=program.metrics,
-            tracer=program.tracer,
-            settings=settings,
-            limits=limits_of(settings),
-            instance=program.instance,
-            name=settings.name or program.name,
-        )
+        async with JetStreamWatch(bus, program.clock, program.metrics, settings.zone).running():
+            yield context
     finally:
-        watching.cancel()
         await bus.close()
