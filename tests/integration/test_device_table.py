@@ -121,11 +121,13 @@ async def test_an_isolated_host_takes_no_call_until_it_is_undone(device: Simulat
     assert (await device.ask("isolate", "host.host-1")).status == "ok"
     stop = await device.call("vm.web-1", "stop")
     assert (stop.status, stop.reason) == ("unreachable", "host host-1 is isolated")
-    assert (await device.ask("synchronize", "vm.web-1", life=2)).status == "unreachable"
+    told = await device.ask("synchronize", "vm.web-1", life=2)
+    assert (told.status, told.isolated, told.high) == ("unreachable", True, 2)
     assert (await device.call("vm.web-2", "create", host="host-1")).status == "unreachable"
     assert (await device.call("vm.web-3", "create", host="host-2")).status == "applied"
     assert (await device.ask("isolate", "host.host-1", undo=True)).status == "ok"
-    assert (await device.applied("vm.web-1", "stop")).status == "applied"
+    assert (await device.call("vm.web-1", "stop")).status == "fenced"
+    assert (await device.applied("vm.web-1", "stop", life=2)).status == "applied"
 
 
 async def test_what_was_in_progress_on_an_isolated_host_never_takes_effect(device: Simulator) -> None:

@@ -25,7 +25,7 @@ RAN = frozenset({"applied", "refused", "failed", "broken_off", "in_progress"})
 """Outcomes of calls that the device began; it answered the others from memory or turned them away."""
 STALE = frozenset({"fenced", "older"})
 """Outcomes of requests that the device refused since their sender had been replaced."""
-NOT_FOR_THE_DEVICE = frozenset({*STEERING, "migrate"})
+NOT_FOR_THE_DEVICE = frozenset({*STEERING, "migrate", "isolate"})
 """Operations that are completed without a call under their own ticket."""
 
 

@@ -6,7 +6,7 @@ Nothing here decides. It ends by itself only by giving up: refused by log or dev
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from treeward.bus.interface import AppendResult, BusError, Guard, InDoubt, Reader, Refused, Since, Stored
 from treeward.runtime import codec
@@ -141,7 +141,7 @@ class OwnerLoop:
         match effect:
             case effects.Append():
                 self._append(effect)
-            case effects.Call() | effects.Synchronize():
+            case effects.Call() | effects.Synchronize() | effects.Isolate():
                 self._request(effect)
             case effects.Abandon(token):
                 number = self._requests.pop(token, None)
@@ -205,30 +205,22 @@ class OwnerLoop:
 
     # --- device --------------------------------------------------------------------------------------------------
 
-    def _request(self, effect: effects.Call | effects.Synchronize) -> None:
+    def _request(self, effect: effects.Call | effects.Synchronize | effects.Isolate) -> None:
         assert self._device is not None, "only an owner with a device asks one"
         kind, _, id_ = effect.key.partition(".")
-        fields = {
-            "zone": self.zone,
-            "kind": kind,
-            "id": id_,
-            "life": effect.life,
-            "owner": self.context.instance,
-            "host": effect.host,
-        }
+        fields: dict[str, Any] = {"zone": self.zone, "kind": kind, "id": id_}
         begun_s = self.context.now_s()
         trace = self.telemetry.begin_request(effect)
-        if isinstance(effect, effects.Call):
-            unit = effect.message
-            fields |= {
-                "verb": "call",
-                "ticket": unit.ticket,
-                "operation": unit.operation,
-                "spec": unit.spec,
-                "trace": trace,
-            }
-        else:
-            fields |= {"verb": "synchronize", "definition": effect.definition, "absent": effect.absent}
+        match effect:
+            case effects.Isolate():
+                fields |= {"verb": "isolate"}
+            case effects.Call(message=unit):
+                fields |= {"life": effect.life, "owner": self.context.instance, "host": effect.host}
+                fields |= {"verb": "call", "ticket": unit.ticket, "operation": unit.operation, "spec": unit.spec}
+                fields |= {"trace": trace}
+            case effects.Synchronize():
+                fields |= {"life": effect.life, "owner": self.context.instance, "host": effect.host}
+                fields |= {"verb": "synchronize", "definition": effect.definition, "absent": effect.absent}
 
         def done(answer: Answer) -> None:
             self._requests.pop(effect.token, None)

@@ -63,7 +63,7 @@ class OwnerTelemetry:
             if work is not None:
                 self._handoff.observe(now_s - work.taken_s)
 
-    def begin_request(self, effect: effects.Call | effects.Synchronize) -> str | None:
+    def begin_request(self, effect: effects.Call | effects.Synchronize | effects.Isolate) -> str | None:
         """The context that a device call carries."""
         if not self._tracer.enabled or not isinstance(effect, effects.Call):
             return None
@@ -71,7 +71,7 @@ class OwnerTelemetry:
 
     def end_request(
         self,
-        effect: effects.Call | effects.Synchronize,
+        effect: effects.Call | effects.Synchronize | effects.Isolate,
         trace: str | None,
         answer: Answer,
         begun_s: float,

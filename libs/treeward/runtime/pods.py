@@ -20,10 +20,14 @@ from treeward.telemetry import names
 class PodInCharge:
     """One pod, owned in one epoch."""
 
-    def __init__(self, context: Context, claim: Claimed, device: Device, gave_up: Callable[[str, bool], None]) -> None:
+    def __init__(
+        self, context: Context, claim: Claimed, device: Device | None, gave_up: Callable[[str, bool], None]
+    ) -> None:
         self.zone, _, self.pod = claim.branch.partition(".")
         may_move = not (claim.event.definition or {}).get("device")
-        self.owner = PodOwner(self.zone, self.pod, claim.epoch, context.limits, may_move=may_move)
+        self.owner = PodOwner(
+            self.zone, self.pod, claim.epoch, context.limits, may_move=may_move, isolated=claim.event.isolated
+        )
         self._context = context
         self._device = device
         self._loop = OwnerLoop(
@@ -92,6 +96,16 @@ class Pods:
 
     async def begin(self, claim: Claimed, gave_up: Callable[[str, bool], None]) -> PodInCharge | None:
         """Begin to own a pod; None if nobody says where its device is, or what is said cannot be an address."""
+        device = None
+        if not claim.event.isolated:  # one that is isolated is asked nothing any more
+            device = self._device_of(claim)
+            if device is None:
+                return None
+        pod = PodInCharge(self.context, claim, device, gave_up)
+        await pod.start()
+        return pod
+
+    def _device_of(self, claim: Claimed) -> Device | None:
         address = (claim.event.definition or {}).get("device") or self.context.settings.device
         if not address:
             self.context.log.error(
@@ -99,13 +113,10 @@ class Pods:
             )
             return None
         try:
-            device = self._device(address)
+            return self._device(address)
         except InvalidDeviceAddressError as error:  # whoever defined the pod wrote it: no reason for all agents to end
             self.context.log.error("a pod's device cannot be used", branch=claim.branch, reason=str(error))
             return None
-        pod = PodInCharge(self.context, claim, device, gave_up)
-        await pod.start()
-        return pod
 
     def _device(self, address: str) -> Device:
         if address not in self._devices:

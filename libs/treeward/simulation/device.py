@@ -91,12 +91,20 @@ class SimulatedDevice:
         self._trace = trace
         self._call_s = call_s
         self._progress: dict[str, Progress] = {}
+        self.isolated: set[str] = set()
+        """`<zone>.<host>` of the hosts that were fenced."""
+        self.dead = False
+        """Its power is off, for ever: nothing is there any more, nothing takes effect, nobody answers."""
 
     def handle(self, seq: int, fields: dict[str, Any], reply: Reply) -> None:
         """Carry out one request: check and act are one step."""
         zone_key = f"{fields['zone']}.{fields['kind']}.{fields['id']}"
+        if self.dead:
+            return
         if fields["verb"] == "call":
             self._call(seq, zone_key, fields, reply)
+        elif fields["verb"] == "isolate":
+            self._isolate(seq, zone_key, fields, reply)
         else:
             self._synchronize(seq, zone_key, fields, reply)
 
@@ -107,7 +115,34 @@ class SimulatedDevice:
             if progress.hangs:
                 self._finish(key, progress)
 
+    def die(self) -> None:
+        """What is in progress never takes effect, and what exists is gone."""
+        self.dead = True
+        self._progress.clear()
+        self.things.clear()
+        self._trace.add("dies", self.name)
+
     # inside
+
+    def _is_isolated(self, key: str, host: str | None) -> bool:
+        zone, kind, _ = key.split(".")
+        return kind != "host" and f"{zone}.{host}" in self.isolated
+
+    def _isolate(self, seq: int, key: str, fields: dict[str, Any], reply: Reply) -> None:
+        if key not in self.things:
+            reply(self._answer(seq, key, Status.REFUSED, f"{key} does not exist"))
+            return
+        zone, host = fields["zone"], fields["id"]
+        self.isolated.add(f"{zone}.{host}")
+        self._trace.add("isolated", self.name, key)
+        for other, progress in list(self._progress.items()):
+            if self._is_isolated(other, self._host_of(other, progress.fields)):
+                del self._progress[other]
+                self.records[other].become_broken_off()
+                progress.entry.ended_s, progress.entry.outcome = self._loop.now_s, "broken_off"
+                for number, answer in progress.waiting:
+                    answer(self._answer(number, other, Status.UNREACHABLE, f"host {host} was isolated"))
+        reply(self._answer(seq, key, Status.OK, None))
 
     def _host_of(self, key: str, fields: dict[str, Any]) -> str | None:
         thing = self.things.get(key)
@@ -124,6 +159,11 @@ class SimulatedDevice:
             reply(self._answer(seq, key, Status(decision.name.lower()), None))
             return
         record.become_accepted(life=fields["life"], owner=fields["owner"])
+        if self._is_isolated(key, host):
+            answer = self._answer(seq, key, Status.UNREACHABLE, f"host {host} is isolated")
+            answer.isolated = True
+            reply(answer)
+            return
         thing = self.things.get(key)
         if fields.get("absent"):
             if self.things.pop(key, None) is not None:
@@ -139,7 +179,7 @@ class SimulatedDevice:
 
     def _call(self, seq: int, key: str, fields: dict[str, Any], reply: Reply) -> None:
         host = self._host_of(key, fields)
-        if host in self.trouble.unreachable:
+        if host in self.trouble.unreachable or self._is_isolated(key, host):
             reply(self._answer(seq, key, Status.UNREACHABLE, f"host {host} does not answer"))
             return
         record = self.records.setdefault(key, DeviceRecord())

@@ -9,7 +9,7 @@ from treeward.orchestrator.dispatching import Dispatching
 from treeward.runtime.context import Context
 from treeward.schemas import streams
 from treeward.simulation.device import DeviceLink
-from treeward.simulation.plan import Fault
+from treeward.simulation.plan import Fault, device_of
 from treeward.simulation.program import Program
 from treeward.simulation.server import Trouble
 
@@ -86,6 +86,8 @@ class Faults:
         elif kind == "device_cut":
             assert program is not None
             self._cut_from_devices(fault, list(program.devices))
+        elif kind == "device_dies":
+            self._device_dies(fault)
         elif kind.startswith("device_"):
             self._device(fault, kind.removeprefix("device_"))
         elif program is not None:
@@ -115,6 +117,16 @@ class Faults:
                 program.clock.skew_s += fault.value
             case _:
                 raise AssertionError(f"there is no fault {kind}")
+
+    def _device_dies(self, fault: Fault) -> None:
+        """A pod's power is off for good; the first pod keeps its own, or nothing could go on anywhere."""
+        shape = self._run.plan.shape
+        if shape.device_per_pod and shape.pods > 1:
+            pod = f"pod-{1 + int(fault.at_s * 1000) % (shape.pods - 1)}"
+            device = self._run.devices[device_of(shape, fault.target, pod)]
+            if not device.dead:
+                device.die()
+                self._run.judge.lost_pods.append((fault.target, pod))
 
     def _cut_from_devices(self, fault: Fault, links: list[DeviceLink]) -> None:
         for link in links:

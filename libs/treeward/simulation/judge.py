@@ -10,7 +10,7 @@ from treeward.bus.interface import Stored
 from treeward.runtime import codec
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT, SUPERVISED_KINDS
-from treeward.schemas.events import Event, EventType
+from treeward.schemas.events import Event, EventType, Verdict
 from treeward.schemas.units import STEERING, InvalidUnitError, Unit, parse_unit
 from treeward.simulation.device import Books, Entry, SimulatedDevice
 from treeward.simulation.server import BusServer
@@ -18,7 +18,7 @@ from treeward.simulation.streams import Stream
 from treeward.simulation.trace import Trace
 
 VIOLATIONS_MAX = 50
-NOT_FOR_THE_DEVICE = frozenset({*STEERING, "migrate"})
+NOT_FOR_THE_DEVICE = frozenset({*STEERING, "migrate", "isolate"})
 
 
 class Violation(NamedTuple):
@@ -58,6 +58,8 @@ class Judge:
         """Zone and key -> position and last event of each resource."""
         self.open = 0
         """Units that are accepted and not answered."""
+        self.lost_pods: list[tuple[str, str | None]] = []
+        """Zone and pod whose device has died."""
         self._server = server
         self._books = books
         self._devices = devices
@@ -141,13 +143,17 @@ class Judge:
             self.note(
                 "order of answers", f"{address} {event.type} of {ticket} at {position} after {before[1].answered}"
             )
-        self._effect_and_answer(event, ticket, position, unit)
+        lost = before is not None and before[1].last_unknown and before[1].ticket == ticket
+        self._effect_and_answer(event, ticket, position, unit, in_doubt=lost)
 
-    def _effect_and_answer(self, event: Event, ticket: int, position: int, unit: Submitted) -> None:
+    def _effect_and_answer(self, event: Event, ticket: int, position: int, unit: Submitted, *, in_doubt: bool) -> None:
+        """`in_doubt`: its place was isolated, so it may have taken effect before (and says so), but not after."""
         applied = self._applied.get((event.zone, ticket))
         text = f"{event.zone}.{event.key} ticket {ticket} {event.type} at {position}"
+        if in_doubt and (event.type is not EventType.FAILED or event.verdict is not Verdict.MAYBE_STARTED):
+            self.note("certain of what nobody knows", text)
         if event.type is not EventType.COMPLETED:
-            if applied is not None:
+            if applied is not None and not in_doubt:
                 self.note("effect of what is not completed", f"{text}, applied at {applied.ended_s} by {applied.owner}")
         elif unit.unit is None:
             self.note("completed no unit", text)
@@ -262,6 +268,8 @@ class Judge:
         for (zone, key), (position, event) in self.last.items():
             if zone == ROOT or event.kind in SUPERVISED_KINDS:
                 continue
+            if event.kind == "host" and (zone, event.pod) in self.lost_pods:
+                continue  # it went with its device
             places = here.pop(f"{zone}.{key}", [])
             definition = event.definition if event.pod is not None or event.existed else None
             if len(places) > 1:
@@ -290,7 +298,11 @@ def _words(position: int, event: Event) -> tuple[str, ...]:
         words.append(f"at {event.pod}/{event.host}")
     said = {name: getattr(event, name) for name in ("owner", "verdict", "reason")}
     words.extend(f"{name}: {value}" for name, value in said.items() if value is not None)
-    words.extend(name for name in ("removed", "existed", "quarantined", "paused") if getattr(event, name))
+    words.extend(
+        name
+        for name in ("removed", "existed", "quarantined", "paused", "isolated", "last_unknown")
+        if getattr(event, name)
+    )
     if event.last is not None:
         words.append(f"last {event.last.ticket} {event.last.applied}")
     return tuple(words)

@@ -35,6 +35,7 @@ OF_ZONES = {
     "device_double": 2,
     "device_eat": 1,
     "device_unreachable": 1,
+    "device_dies": 1,
 }
 OF_THE_BUS = {
     "lose_answer": 2,
@@ -56,6 +57,7 @@ THEMES = (
     ("lose_answer", "passing", "doubt", "reset", "cut_down", "delay_down"),
     ("device_fail", "device_refuse", "device_eat", "device_hang", "device_unreachable", "device_double", "kill"),
     ("stall_history", "kill", "second_dispatcher", "mailbox_late"),
+    ("device_dies", "device_slow", "kill", "freeze", "device_lose"),
 )
 """Faults that together attack one rule."""
 KINDS = OF_PROGRAMS | OF_ZONES | OF_THE_BUS | OF_AGENTS

@@ -262,6 +262,11 @@ class Run:
             await self._order(context, zone, "host.spare", body)
         self.looked_after = True
         while not stopping.is_set():
+            for zone, name in self.judge.lost_pods:
+                pod_event = self.judge.last.get((zone, f"pod.{name}"))
+                if pod_event is not None and pod_event[1].definition is not None and not pod_event[1].isolated:
+                    body = {"operation": "isolate", "reason": "its power is off"}
+                    await self._order(context, zone, f"pod.{name}", body)
             for zone, key in sorted({(zone, unit.key) for zone, _, unit in self.judge.unanswered()}):
                 last = self.judge.last.get((zone, key))
                 if last is not None and last[1].quarantined:

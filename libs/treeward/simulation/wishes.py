@@ -52,6 +52,7 @@ class Wisher:
         self._units: dict[tuple[str, str], list[int]] = {}
         keys = [f"vm.vm-{number}" for number in range(chance.choice((1, 1, 2, 3, 5)))]
         keys += [f"volume.volume-{number}" for number in range(chance.choice((0, 1)))]
+        self._may_isolate = not shape.device_per_pod and chance.random() < 0.15
         self._keys = keys + (["thing.thing-0"] if chance.random() < 0.3 else [])
 
     def wish_all(self, count: int, end_s: float) -> list[Wish]:
@@ -64,6 +65,8 @@ class Wisher:
         for burst_s, size in sorted(bursts):
             place = zone_name(chance.randrange(self._shape.zones)), chance.choice(self._keys)
             spacing_s = chance.choice((0.0, 0.002, 0.05, 0.3))
+            if self._may_isolate and chance.random() < 0.3:
+                self._isolate(place[0], burst_s + chance.uniform(-0.2, 0.5))
             for number in range(size):
                 self._wish(place, burst_s + number * spacing_s * chance.random())
         return self.wishes
@@ -80,6 +83,13 @@ class Wisher:
         receipt = names is not None or chance.random() < 0.8
         self.wishes.append(Wish(number, at_s, chance.randrange(2), *place, body, names, after, receipt))
         mine.append(number)
+
+    def _isolate(self, zone: str, at_s: float) -> None:
+        """Somebody gives a host up."""
+        chance, shape = self._chance, self._shape
+        host = f"host.host-{chance.randrange(shape.pods)}{chance.randrange(shape.hosts_per_pod)}"
+        number = self._first + len(self.wishes)
+        self.wishes.append(Wish(number, at_s, chance.randrange(2), zone, host, {"operation": "isolate"}))
 
     def _body(self, place: tuple[str, str], mine: list[int], at_s: float) -> tuple[Body, int | None]:
         """The body of a unit, and the wish that it names."""

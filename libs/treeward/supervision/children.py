@@ -42,6 +42,10 @@ class Branch:
     """Claims in a row that nobody ever acted on: each doubles the patience with the next."""
     ready: bool = False
     """The owner said once that it acts in this epoch."""
+    isolated: bool = False
+    """The claim says that nothing acts in the branch any more, so its owner lets go what is there."""
+    isolate: bool = False
+    """It was isolated behind its claim: its owner does not know."""
 
 
 @dataclass(slots=True)
@@ -77,11 +81,17 @@ class Children:
         if branch not in self.branches:
             self.branches[branch] = Branch(branch, None, 0, now_s)
 
-    def on_claimed(self, branch: str, owner: str | None, epoch: int, now_s: float) -> None:
+    def on_isolated(self, branch: str) -> None:
+        """The branch is isolated: whoever owns it has to know, from a claim that says so."""
+        known = self.branches.get(branch)
+        if known is not None:
+            known.isolate = not known.isolated
+
+    def on_claimed(self, branch: str, owner: str | None, epoch: int, now_s: float, *, isolated: bool = False) -> None:
         """The last claim of the branch; an older one changes nothing."""
         known = self.branches.get(branch)
         if known is None or epoch > known.epoch:
-            claimed = Branch(branch, owner, epoch, now_s)
+            claimed = Branch(branch, owner, epoch, now_s, isolated=isolated)
             if known is not None and known.owner is not None and not known.ready:
                 claimed.failures = known.failures + 1
             self.branches[branch] = claimed
@@ -134,6 +144,8 @@ class Children:
     def _why_claim(self, branch: Branch, alive: dict[str, Instance], now_s: float) -> str | None:
         if branch.owner is None:
             return "it has no owner"
+        if branch.isolate:
+            return "it was isolated"
         if branch.owner == self.last_resort:
             return "an instance can take it again" if alive else None
         known = self.instances.get(branch.owner)
@@ -156,6 +168,8 @@ class Children:
         """Nobody can take it: after a while its supervisor does, once, for what its device still allows."""
         if branch.orphaned_since_s is None:
             branch.orphaned_since_s = now_s
+        if branch.isolate:  # there is no device that an instance would be nearer to
+            return self.last_resort
         waited = now_s - branch.orphaned_since_s >= self.limits.orphan_s
         return self.last_resort if waited and branch.owner != self.last_resort else None
 

@@ -77,6 +77,14 @@ class Call(NamedTuple):
     message: Message
 
 
+class Isolate(NamedTuple):
+    """Ask the device to fence a host: from then on nothing takes effect on what is there."""
+
+    key: str
+    token: int
+    life: int
+
+
 class Abandon(NamedTuple):
     """Nobody waits for the answer of this request any more."""
 
@@ -88,6 +96,14 @@ class GiveUp(NamedTuple):
 
     reason: str
     fenced: bool
+
+
+class Suspect(NamedTuple):
+    """Most of the children failed at once: the supervisor suspects itself, and says so; or asks its parent."""
+
+    failed: int
+    reason: str
+    escalates: bool
 
 
 class ClaimBranch(NamedTuple):
@@ -120,8 +136,10 @@ Effect = (
     | Append
     | Synchronize
     | Call
+    | Isolate
     | Abandon
     | GiveUp
+    | Suspect
     | ClaimBranch
     | Submit
     | Provision

@@ -40,10 +40,12 @@ def of_row(zone: str, pod: str, row: "Row", type_: EventType, now_s: float, **ch
         "moved": row.moved,
         "paused": row.paused,
         "draining": row.draining,
+        "isolated": row.isolated,
         "quarantined": type_ is EventType.QUARANTINED
         or (row.phase is Phase.QUARANTINED and type_ is not EventType.RELEASED),
         "released": row.released,
         "observed": row.observed,
+        "policies": row.policies,
     } | changes
     return Event.model_construct(**fields)
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from treeward.schemas.events import Outcome, Verdict
 from treeward.schemas.mailbox import Message
 from treeward.schemas.units import STEERING
+from treeward.supervision.isolation import STAYS
 from treeward.supervision.row import Row
 
 
@@ -51,6 +52,8 @@ def decide_step(row: Row, unit: Message, *, pod: str, may_move: bool, now_s: flo
         return Conclude(unit.mark.outcome, unit.mark.reason)
     if unit.deadline_s is not None and unit.deadline_s <= now_s:
         return Conclude(Outcome.EXPIRED, "its deadline passed before it was started")
+    if unit.operation == "resume" and row.isolated:
+        return Conclude(Outcome.FAILED, STAYS)
     if unit.operation in STEERING:
         return Conclude(Outcome.COMPLETED, unit.reason)
     if unit.operation == "migrate" and row.exists:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Any
 
-from treeward.schemas.events import Verdict
+from treeward.schemas.events import Event, EventType, Verdict
 from treeward.schemas.mailbox import Message
 
 
@@ -21,6 +21,8 @@ class Phase(Enum):
     INITIALIZED = "initialized"
     """A life has begun; the device has not accepted it yet."""
     SYNCHRONIZING = "synchronizing"
+    ISOLATING = "isolating"
+    """A host: its device is asked to fence it."""
     READY = "ready"
     """The device has accepted the life, and nothing was called in it that is not answered."""
     CALLED = "called"
@@ -47,6 +49,7 @@ class Row:
         "exists",
         "hand",
         "host",
+        "isolated",
         "key",
         "life",
         "make",
@@ -56,11 +59,13 @@ class Row:
         "observed",
         "paused",
         "phase",
+        "policies",
         "queue",
         "ready_said",
         "reason",
         "released",
         "reserves",
+        "restarting",
         "retries",
         "taken_s",
         "token",
@@ -103,9 +108,13 @@ class Row:
         self.moved_reason: str | None = None
         self.paused = False
         self.draining = False
+        self.isolated = False
         self.released = 0
         self.reason: str | None = None
         self.ready_said = False
+        self.policies: dict[str, Any] | None = None
+        self.restarting = False
+        """It crashed, and the device has not accepted a life since."""
 
     @property
     def idle(self) -> bool:
@@ -124,19 +133,38 @@ class Row:
         """Keep a unit of this life until its turn; a known one only brings its mark, which stays."""
         hand = self.hand
         if hand is not None and hand.ticket == message.ticket:
-            if hand.mark is None:
-                hand.mark = message.mark
+            hand.amend(message)
             return
         for index, waiting in enumerate(self.queue):
             if waiting.ticket == message.ticket:
-                if waiting.mark is not None:
-                    message.mark = waiting.mark
+                message.mark = waiting.mark or message.mark
+                message.amend(waiting)
                 self.queue[index] = message
                 return
         if len(self.queue) >= 2 * window:
             return  # no dispatcher sends that much beyond its window; whatever this is, it will be sent again
         self.queue.append(message)
         self.queue.sort(key=_ticket)
+
+    def remember(self, event: Event, life: int) -> None:
+        """What the last event of the resource says its process was."""
+        self.life = life
+        self.answered = event.answered
+        self.host = event.host
+        self.definition = event.definition
+        self.reserves = event.reserves or event.definition
+        self.observed = event.observed
+        self.make = event.existed
+        self.moved = event.moved
+        self.moved_reason = event.reason if event.type is EventType.PLACED else None
+        self.paused = event.paused
+        self.draining = event.draining
+        self.isolated = event.isolated
+        self.released = event.released
+        self.policies = event.policies
+        self.restarting = event.type is EventType.CRASHED
+        self.phase = Phase.QUARANTINED if event.quarantined else Phase.INITIALIZED
+        self.reason = event.reason if event.quarantined else None
 
     def take_next(self, now_s: float) -> bool:
         """Take the first unit if it is its turn."""

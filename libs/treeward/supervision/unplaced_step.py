@@ -6,6 +6,7 @@ from treeward.schemas.address import SUPERVISED_KINDS
 from treeward.schemas.events import Outcome
 from treeward.schemas.mailbox import Message
 from treeward.schemas.units import STEERING, complete_spec
+from treeward.supervision.isolation import STAYS
 from treeward.supervision.process_step import Conclude
 from treeward.supervision.unplaced import Unplaced
 
@@ -40,6 +41,8 @@ def decide_unplaced(row: Unplaced, unit: Message, *, zone: str, now_s: float) ->
         return Conclude(unit.mark.outcome, unit.mark.reason)
     if unit.deadline_s is not None and unit.deadline_s <= now_s:
         return Conclude(Outcome.EXPIRED, "its deadline passed before it was started")
+    if unit.operation == "resume" and row.isolated:
+        return Conclude(Outcome.FAILED, STAYS)
     if unit.operation in STEERING:
         return Conclude(Outcome.COMPLETED, unit.reason)
     kind = row.key.partition(".")[0]
@@ -47,7 +50,9 @@ def decide_unplaced(row: Unplaced, unit: Message, *, zone: str, now_s: float) ->
         return Supervise()
     if came is not None and came.definition is not None:
         return Place(came.definition)
-    if came is not None or unit.operation == "create":
+    if unit.operation == "create":
         return Place(complete_spec(kind, unit.operation, unit.spec))
+    if came is not None:  # nothing existed where it came from, as far as anybody knows: its new device may know better
+        return Place({})
     sentence = f"{zone}.{row.key} does not exist; only create can come first, not {unit.operation}"
     return Conclude(Outcome.REJECTED, sentence)

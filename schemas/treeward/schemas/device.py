@@ -124,3 +124,8 @@ class Answer(BaseModel):
         default=None, description="the spec of what exists, as applied calls made it"
     )
     observed: dict[str, Any] | None = Field(default=None, description="the state of what exists, host included")
+    isolated: bool = Field(
+        default=False,
+        description="`unreachable`: the host was isolated, so nothing below this life takes effect there any more; "
+        "`high` equal to the life that was asked for says that the record was kept elsewhere and is told here",
+    )

@@ -30,6 +30,8 @@ class EventType(StrEnum):
     CRASHED = "crashed"
     QUARANTINED = "quarantined"
     RELEASED = "released"
+    LEAVING = "leaving"
+    """It is about to be taken off its device for a move; if `handed_off` does not come, it is made again there."""
     HANDED_OFF = "handed_off"
     FORGOTTEN = "forgotten"
     DRIFTED = "drifted"
@@ -107,11 +109,24 @@ class Event(BaseModel):
         default=False, description="`handed_off`: whether the object existed; to be made at the next place"
     )
     moved: int = Field(default=0, ge=0, description="the ticket for which it was last moved to another host")
-    left: str | None = Field(default=None, description="`handed_off`: the host that it left")
+    left: str | None = Field(
+        default=None, description="`handed_off`: the host that it left, whose room is kept until it is placed"
+    )
+    left_pod: str | None = Field(default=None, description="`handed_off`: the pod of that host")
+    to: str | None = Field(default=None, description="`leaving`, `handed_off`: the host that is kept for it")
+    emptied: bool = Field(
+        default=False, description="`handed_off`: its old device holds nothing of it; else it stays with that device"
+    )
     draining: bool = Field(default=False, description="hosts, pods: nothing new is placed there, what is there moves")
+    isolated: bool = Field(
+        default=False, description="hosts, pods: fenced; nothing acts there any more, and what was there is let go"
+    )
     paused: bool = False
     quarantined: bool = False
     released: int = Field(default=0, ge=0, description="the highest `release` ticket that the process has obeyed")
+    policies: dict[str, Any] | None = Field(
+        default=None, description="what its definition and `configure` set: restarts, order, drift; none: nothing"
+    )
     reason: str | None = None
     observed: dict[str, Any] | None = Field(default=None, description="the state that the device last reported")
     epoch: int | None = Field(default=None, description="pods and zones: the epoch of their owner")

@@ -133,11 +133,13 @@ class Engine:
         kept = self._journal_synchronize == "all" or (self._journal_synchronize == "changes" and notable)
         self._ledger.end(entry, status.value, reason, kept=kept or entry.effect == 1)
         if not lost:
-            site.answer(caller, request.seq, status, address, reason)
+            isolated = status is Status.UNREACHABLE and site.isolated(address, "synchronize", request.host)
+            site.answer(caller, request.seq, status, address, reason, isolated=isolated)
 
     def _decide_synchronize(self, request: Synchronize, address: Address, entry: Entry) -> tuple[Status, str | None]:
         unreachable = self._site.unreachable(address, "synchronize", request.host)
-        if unreachable is not None:
+        isolated = self._site.isolated(address, "synchronize", request.host)
+        if unreachable is not None and not isolated:
             return Status.UNREACHABLE, unreachable
         record = self._site.records.get(address) or DeviceRecord()
         decision = record.decide_synchronize(life=request.life, owner=request.owner)
@@ -146,6 +148,8 @@ class Engine:
         record.become_accepted(life=request.life, owner=request.owner)
         self._site.records[address] = record
         self._ledger.remember(address, record)
+        if isolated:  # the record is kept here, not there: the life has risen, also for when the host is back
+            return Status.UNREACHABLE, unreachable
         try:
             made = self._bring_about(request, address, record)
         except RefusedError as refusal:

@@ -34,10 +34,8 @@ class Site:
 
         A resource may be moved off an isolated host: that host holds it no more, which is what isolating is for.
         """
-        resource = self.world.resources.get(address)
-        there = host if resource is None else resource.host
-        target = host if operation == "synchronize" and host is not None else there
-        if target is not None and (address.zone, target) in self.world.isolated and address.kind != "host":
+        there, target = self._where(address, operation, host)
+        if self.isolated(address, operation, host):
             return f"host {target} is isolated"
         if not self.faults:
             return None
@@ -51,6 +49,17 @@ class Site:
                 what = f"host {each.host}" if each.host else "the device"
                 return standing.fault.reason or f"{what} is unreachable (injected fault)"
         return None
+
+    def isolated(self, address: Address, operation: str, host: str | None) -> bool:
+        """Whether the host is isolated that the request would have to reach; the host itself can always be asked."""
+        _, target = self._where(address, operation, host)
+        return target is not None and (address.zone, target) in self.world.isolated and address.kind != "host"
+
+    def _where(self, address: Address, operation: str, host: str | None) -> tuple[str | None, str | None]:
+        """The host that the resource is on, and the one that a request has to reach."""
+        resource = self.world.resources.get(address)
+        there = host if resource is None else resource.host
+        return there, host if operation == "synchronize" and host is not None else there
 
     def loses(self, caller: Caller, entry: Entry, place: Place) -> bool:
         """Whether a fault swallows the answer to this caller; the connection may go with it."""
@@ -78,9 +87,11 @@ class Site:
             state["observed"] = self.world.observe(resource)
         return state
 
-    def answer(self, caller: Caller, seq: int, status: Status, address: Address, reason: str | None) -> None:
+    def answer(
+        self, caller: Caller, seq: int, status: Status, address: Address, reason: str | None, **more: bool
+    ) -> None:
         """Answer a request after the next commit."""
-        self.ledger.say(caller, {"seq": seq, "status": status.value, "reason": reason, **self.state(address)})
+        self.ledger.say(caller, {"seq": seq, "status": status.value, "reason": reason, **self.state(address), **more})
 
 
 def reason_for(decision: Decision, record: DeviceRecord) -> str:

@@ -153,7 +153,9 @@ class ZoneInCharge:
         else:
             self.children.on_removed(branch)
         if event.type is EventType.CLAIMED:
-            self.children.on_claimed(branch, event.owner, stored.position, now_s)
+            self.children.on_claimed(branch, event.owner, stored.position, now_s, isolated=event.isolated)
+        elif event.isolated:
+            self.children.on_isolated(branch)
 
     def _on_entry(self, stored: Stored) -> None:
         event = codec.event_of(stored.data)
