@@ -8,6 +8,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from treeward.telemetry import names
+
 FOUND_S = 30.0
 
 
@@ -23,7 +25,7 @@ class Trace:
     lives: tuple[int, ...]
     lasted_s: float
     orphans: int
-    """Spans whose parent is not there."""
+    """Spans whose parent is not there; that of `submit` is the client's, who need not report to this Jaeger."""
 
 
 async def trace(port: int, trace_id: str, *, until_settled: bool = True) -> Trace | None:
@@ -32,8 +34,8 @@ async def trace(port: int, trace_id: str, *, until_settled: bool = True) -> Trac
     give_up_s = loop.time() + FOUND_S
     while True:
         found = await asyncio.to_thread(_fetch, f"http://127.0.0.1:{port}/api/traces/{trace_id}")
-        seen = None if found is None else _trace(trace_id, found)
-        whole = seen is not None and (not until_settled or "settle" in seen.spans) and seen.orphans == 0
+        seen = None if found is None else seen_in(trace_id, found)
+        whole = seen is not None and (not until_settled or names.SETTLE in seen.spans) and seen.orphans == 0
         if whole or loop.time() > give_up_s:
             return seen
         await asyncio.sleep(0.5)
@@ -47,7 +49,8 @@ def _fetch(url: str) -> list[dict[str, Any]] | None:
         return None
 
 
-def _trace(trace_id: str, found: list[dict[str, Any]]) -> Trace | None:
+def seen_in(trace_id: str, found: list[dict[str, Any]]) -> Trace | None:
+    """What Jaeger's answer tells; None: it knows no such trace."""
     if not found:
         return None
     spans, processes = found[0]["spans"], found[0]["processes"]
@@ -70,5 +73,5 @@ def _trace(trace_id: str, found: list[dict[str, Any]]) -> Trace | None:
         instances=tuple(sorted(instances)),
         lives=tuple(sorted({int(one["treeward.life"]) for one in tags if "treeward.life" in one})),
         lasted_s=(ended - begun) / 1e6,
-        orphans=sum(parent not in known for _, parent in parents),
+        orphans=sum(name != names.SUBMIT and parent not in known for name, parent in parents),
     )
