@@ -23,7 +23,7 @@ def help_of(*names: str) -> str:
 @pytest.mark.parametrize("line", LINES)
 def test_a_command_line_of_the_page_is_understood(line: str) -> None:
     words = shlex.split(line)[1:]
-    names = words[:2] if words[0] in ("replay", "work") else words[:1]
+    names = words[:2] if words[0] in ("replay", "work", "what-if") else words[:1]
     text = help_of(*names)
     for option in (word for word in words if word.startswith("--")):
         assert re.search(rf"{option}\b", text), f"{names} has no {option}"

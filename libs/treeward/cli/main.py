@@ -41,6 +41,7 @@ COMMANDS = {
     "explain": Entry("explain", "command", "Why a unit or a resource waits."),
     "queued": Entry("queued", "command", "What has no outcome yet."),
     "work": Entry("work", "app", "Units without an outcome: list, cancel, supersede, policy, retry."),
+    "what-if": Entry("treeward.simulation.what_if.command", "app", "What would come of a loss; changes nothing."),
     "pause": Entry("steer", "pause", "Hold what comes for a resource or pod until `resume`."),
     "resume": Entry("steer", "resume", "Let a paused or drained branch go on."),
     "release": Entry("steer", "release", "Let a quarantined resource out."),
@@ -81,7 +82,7 @@ def _not_called() -> None:
 
 
 def _add(app: typer.Typer, name: str, entry: Entry) -> None:
-    module_name = f"treeward.cli.{entry.module}"
+    module_name = entry.module if entry.module.startswith("treeward.") else f"treeward.cli.{entry.module}"
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -76,9 +76,11 @@ class Program:
         settings: dict[str, Any],
         limits: Callable[[Limits], Limits],
         latency_s: float,
+        instance: str = "",
     ) -> None:
         self.name = name
-        self.instance = ""
+        self.instance = instance
+        """The present run's; what is given is that of the first one."""
         self.alive = False
         self.frozen = False
         self.held: list[asyncio.Handle] = []
@@ -109,7 +111,8 @@ class Program:
         if self.alive:
             return
         self._starts += 1
-        self.instance = f"{self.name}-{self._starts}"
+        if self._starts > 1 or not self.instance:
+            self.instance = f"{self.name}-{self._starts}"
         self.alive, self.frozen = True, False
         self._variables = ContextVars()
         self._variables.run(HOST.set, self)

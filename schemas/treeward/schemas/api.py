@@ -217,6 +217,9 @@ class TreeAnswer(_Answer):
     pods: list[PodBranch] = Field(default_factory=list)
     unplaced: Counts = Field(default_factory=dict, description="what has no pod; `waiting`: has units that wait")
     queued_units: int = Field(default=0, description="units of the zone without an outcome")
+    limits: dict[str, float] = Field(
+        default_factory=dict, description="settings that decisions follow, of who answers: `suspicion_s` and so on"
+    )
     complete: bool = Field(default=True, description="false: the zone has more resources than one question counts")
     position: int = Field(default=0, description="of the log up to which this was read")
     silent: Silent = Field(default_factory=list)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import fields
 from heapq import nsmallest
 from itertools import chain
 
@@ -33,6 +34,7 @@ from treeward.schemas.api import (
     WorkAnswer,
     WorkRequest,
 )
+from treeward.supervision.limits import Limits
 
 
 class UnanswerableError(ValueError):
@@ -78,6 +80,7 @@ class Questions:
             state=branch_state(owner),
             owner=owner_of(owner),
             queued_units=held.units_in_all if held is not None else 0,
+            limits=numbers_of(self._context.limits),
             complete=snapshot.complete,
             position=snapshot.position,
             silent=["dispatcher"] if held is None else [],
@@ -197,6 +200,12 @@ class Questions:
         gathering = Gathering(self._context, self._presences, zone)
         await gathering.begin()
         return gathering
+
+
+def numbers_of(limits: Limits) -> dict[str, float]:
+    """The limits that are numbers, by name."""
+    told = ((each.name, getattr(limits, each.name)) for each in fields(limits))
+    return {name: value for name, value in told if isinstance(value, int | float)}
 
 
 def check_key(zone: str, key: str) -> None:
