@@ -1,28 +1,96 @@
-"""Emptying hosts and pods: what is there is asked to migrate, by units of work like any other (ADR 4)."""
+"""Emptying hosts, pods and zones: what is there is asked to migrate, by units of work like any other (ADR 4).
 
+It is asked once a place is kept for it, and not before: what has nowhere to go stays where it is and waits, visibly.
+"""
+
+from collections import deque
+
+from treeward.schemas.events import Event, EventType
 from treeward.supervision.effects import Submit
-from treeward.supervision.placement import Places
+from treeward.supervision.placing import Placing
+
+ROUND_S = 5.0
+"""How often is looked for places for those that had none."""
+TRIED_PER_STEP = 256
+AGAIN_S = 60.0
+"""Who could not be moved is asked again after so long."""
 
 
 class Draining:
-    """Remembers whom it has asked; a successor asks again, which changes nothing for what has moved."""
+    """Remembers whom it has asked. A successor asks again: `leave` says of which host, so nothing moves twice."""
 
     def __init__(self, zone: str, epoch: int) -> None:
+        self.waiting: dict[str, str] = {}
+        """What is to leave and does not -> why."""
         self._zone = zone
         self._epoch = epoch
         self._asked: dict[str, str] = {}
+        self._not_before_s: dict[str, float] = {}
+        self._to_try: deque[str] = deque()
+        self._next_round_s = 0.0
+        self._units = 0
 
-    def decide(self, places: Places, open_pods: list[str]) -> list[Submit]:
-        """The units that are to be submitted now."""
-        allowed = set(open_pods)
-        closed = {name for name, host in places.hosts.items() if host.closed or host.pod not in allowed}
-        if not closed:
-            self._asked.clear()
-            return []
+    def on_event(self, event: Event, now_s: float) -> None:
+        """A `migrate` that was answered otherwise than completed is asked for again, later."""
+        if event.operation != "migrate" or not event.is_outcome or self._asked.pop(event.key, None) is None:
+            return
+        if event.type is not EventType.COMPLETED:
+            self.waiting[event.key] = event.reason or event.type.value
+            self._not_before_s[event.key] = now_s + AGAIN_S
+
+    def decide(self, placing: Placing, now_s: float) -> list[Submit]:
+        """The units that are to be submitted now: a slice, so that a full pod does not hold up the loop."""
+        if not self._to_try:
+            if now_s < self._next_round_s:
+                return []
+            self._begin_round(placing, now_s)
+        placed, hosts = placing.where.places.placed, placing.where.places.hosts
+        allowed = set(placing.pods.open())
         units = []
-        for key, place in places.placed.items():
-            if place.host in closed and self._asked.get(key) != place.host:
-                self._asked[key] = place.host
-                body = f'{{"operation":"migrate","reason":"host {place.host} is being drained"}}'
-                units.append(Submit(key, body, f"drain-{self._zone}-{key}-{place.host}-{self._epoch}"))
+        for _ in range(min(TRIED_PER_STEP, len(self._to_try))):
+            key = self._to_try.popleft()
+            place = placed.get(key)
+            host = hosts.get(place.host) if place is not None else None
+            if place is None or place.leaving or host is None or not (host.closed or host.pod not in allowed):
+                continue
+            if self._asked.get(key) == place.host or now_s < self._not_before_s.get(key, 0.0):
+                continue
+            said = placing.find_for(key, now_s)
+            if said.host is None:
+                self.waiting[key] = said.reason or "the zone supervisor is still reading who is where"
+                continue
+            self.waiting.pop(key, None)
+            self._asked[key] = place.host
+            self._units += 1
+            body = (
+                f'{{"operation":"migrate","spec":{{"leave":"{place.host}"}},'
+                f'"reason":"host {place.host} is being drained"}}'
+            )
+            units.append(Submit(key, body, f"drain-{self._zone}-{key}-{self._epoch}-{self._units}"))
         return units
+
+    def _begin_round(self, placing: Placing, now_s: float) -> None:
+        """What stands on closed hosts now; whatever has left them needs no memory any more."""
+        self._next_round_s = now_s + ROUND_S
+        on_host = placing.where.places.on_host
+        self._to_try = deque(key for name in placing.closed_hosts() for key in on_host.get(name, ()))
+        there = set(self._to_try)
+        for known in (self._asked, self.waiting, self._not_before_s):
+            for key in [key for key in known if key not in there]:
+                del known[key]
+
+    def describe(self, placing: Placing, key: str) -> dict[str, object] | None:
+        """How far the emptying of a host, a pod or the zone is: what is left there, and why it does not leave."""
+        kind, _, name = key.partition(".")
+        places = placing.where.places
+        names = [
+            host
+            for host in placing.closed_hosts()
+            if kind == "zone" or (kind == "host" and host == name) or (kind == "pod" and places.hosts[host].pod == name)
+        ]
+        left = [other for host in names for other in places.on_host.get(host, ())]
+        waiting = [other for other in left if other in self.waiting]
+        if not left:
+            return None
+        said: dict[str, object] = {"left": len(left), "waiting": len(waiting)}
+        return said | ({"first": waiting[0], "reason": self.waiting[waiting[0]]} if waiting else {})

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+AMOUNT_MAX = 2**62
+"""No quantity is more: what a device says may be any number, and infinity is none."""
+
 
 class Demand(NamedTuple):
     """What a resource takes of its host: thousandths of a CPU and of a GPU, MiB, GiB."""
@@ -33,19 +36,48 @@ class Demand(NamedTuple):
 NOTHING = Demand()
 
 
+class Need(NamedTuple):
+    """What a definition asks of a place."""
+
+    demand: Demand
+    requires: dict[str, str]
+    spread: str | None
+
+    @classmethod
+    def of(cls, kind: str, definition: dict[str, Any] | None) -> "Need":
+        """A definition may come from a device, which may say anything: what cannot be read asks for nothing."""
+        spec = definition or {}
+        spread = spec.get("spread")
+        return cls(demand_of(kind, spec), texts(spec.get("requires")), spread if isinstance(spread, str) else None)
+
+
+def texts(value: object) -> dict[str, str]:
+    """Labels as they should be: texts by name."""
+    if not isinstance(value, dict):
+        return {}
+    return {name: text for name, text in value.items() if isinstance(name, str) and isinstance(text, str)}
+
+
+def amount(value: object, per: int = 1) -> int:
+    """A quantity in whole parts; what is none counts as nothing."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= AMOUNT_MAX:
+        return 0
+    return round(value * per)
+
+
 def demand_of(kind: str, definition: dict[str, Any] | None) -> Demand:
     """What a defined resource takes; also what a host offers."""
     if definition is None:
         return NOTHING
     if kind in ("vm", "host"):
         return Demand(
-            round(definition.get("cpus", 0) * 1000),
-            definition.get("memory_mib", 0),
-            round(definition.get("gpus", 0) * 1000),
-            definition.get("disk_gib", 0),
+            amount(definition.get("cpus"), 1000),
+            amount(definition.get("memory_mib")),
+            amount(definition.get("gpus"), 1000),
+            amount(definition.get("disk_gib")),
         )
     if kind == "volume":
-        return Demand(disk_gib=definition.get("size_gib", 0))
+        return Demand(disk_gib=amount(definition.get("size_gib")))
     return NOTHING
 
 
@@ -61,6 +93,8 @@ class Host:
     """What is left; negative if its capacity was lowered below what is on it."""
     closed: bool = False
     """It is being drained or isolated: nothing new goes there."""
+    isolated: bool = False
+    """It is fenced: what left it does not come back either."""
 
     @property
     def used(self) -> Demand:
@@ -75,6 +109,9 @@ class Placed(NamedTuple):
     host: str
     demand: Demand
     spread: str | None
+    requires: dict[str, str] | None = None
+    leaving: bool = False
+    """It is not there: the room is kept for it, until it is placed or it is where it was after all."""
 
 
 @dataclass(slots=True)
@@ -83,6 +120,8 @@ class Places:
 
     hosts: dict[str, Host] = field(default_factory=dict)
     placed: dict[str, Placed] = field(default_factory=dict)
+    on_host: dict[str, dict[str, None]] = field(default_factory=dict)
+    """Host -> what is on it, or has room kept there."""
     early: dict[str, Demand] = field(default_factory=dict)
     """Used on hosts whose definition has not been read yet."""
     spread: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -96,6 +135,7 @@ class Places:
         """The resource is now here and takes that much, whatever was known of it."""
         self.drop(key)
         self.placed[key] = place
+        self.on_host.setdefault(place.host, {})[key] = None
         self._use(place, 1)
 
     def drop(self, key: str) -> bool:
@@ -103,6 +143,10 @@ class Places:
         place = self.placed.pop(key, None)
         if place is None:
             return False
+        there = self.on_host[place.host]
+        del there[key]
+        if not there:
+            del self.on_host[place.host]
         self._use(place, -1)
         return place.demand != NOTHING
 
@@ -130,12 +174,13 @@ class Places:
         before = self.hosts.get(name)
         used = before.used if before is not None else self.early.pop(name, NOTHING)
         closed = before.closed if before is not None else False
+        isolated = before.isolated if before is not None else False
         if before is not None:
             self._unshelve(before)
             self.pod_capacity[before.pod] = self.pod_capacity[before.pod].minus(before.capacity)
         capacity = demand_of("host", definition)
         self.pod_capacity[pod] = self.pod_capacity.get(pod, NOTHING).plus(capacity)
-        host = Host(name, pod, capacity, dict(definition.get("labels", {})), capacity.minus(used), closed)
+        host = Host(name, pod, capacity, texts(definition.get("labels")), capacity.minus(used), closed, isolated)
         self.hosts[name] = host
         self._shelve(host)
 

@@ -11,6 +11,8 @@ class PodBook:
         self.last: dict[str, Event] = {}
         """The last event of each pod, also those of our own that are still on their way."""
         self.claims_on_their_way: set[str] = set()
+        self.zone_closed = False
+        """The zone as a whole is being drained."""
         self._epoch = epoch
         self._positions: dict[str, int] = {}
 
@@ -53,4 +55,24 @@ class PodBook:
 
     def open(self) -> list[str]:
         """The pods in which something new may be placed."""
-        return [pod for pod, event in self.last.items() if event.definition is not None and not event.draining]
+        if self.zone_closed:
+            return []
+        return [
+            pod
+            for pod, event in self.last.items()
+            if event.definition is not None and not event.draining and not event.isolated
+        ]
+
+    def is_isolated(self, pod: str) -> bool:
+        """Whether a person has said that nothing of the pod acts any more."""
+        event = self.last.get(pod)
+        return event is not None and event.isolated
+
+    def share_a_device(self, pod: str, other: str) -> bool:
+        """Whether the two pods are in front of one device: what is there need not be emptied and made again."""
+        return pod == other or self._device_of(pod) == self._device_of(other)
+
+    def _device_of(self, pod: str) -> str | None:
+        event = self.last.get(pod)
+        device = (event.definition or {}).get("device") if event is not None else None
+        return device if isinstance(device, str) else None

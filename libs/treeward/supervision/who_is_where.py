@@ -4,9 +4,12 @@ What it is told may come in any order; an event older than what is known of its 
 ahead of the log, and a place that was given away is counted before its event is read.
 """
 
-from treeward.schemas.events import Event
+from treeward.schemas.events import Event, EventType
 from treeward.supervision.knowledge import pod_of
-from treeward.supervision.placement import Placed, Places, demand_of
+from treeward.supervision.placement import Need, Placed, Places
+
+RESERVED_S = 60.0
+"""A place that was found for a move is kept for so long; what the log shows as on its way keeps it without end."""
 
 
 class WhoIsWhere:
@@ -15,6 +18,10 @@ class WhoIsWhere:
     def __init__(self) -> None:
         self.places = Places()
         self._positions: dict[str, int] = {}
+        self._reserved: dict[str, float] = {}
+        """What is to move -> until when its new place is kept (Unix seconds)."""
+        self._unmade: dict[str, str] = {}
+        """Hosts that are placed and not made yet -> their pod."""
 
     def on_event(self, position: int, event: Event) -> str | None:
         """An event of a host or of something on one was read, from bucket or log."""
@@ -36,27 +43,84 @@ class WhoIsWhere:
         self._positions[event.key] = position
         return self._fold(event)
 
+    def expect_host(self, name: str, pod: str) -> None:
+        """A host is being placed in a pod: the pod has it from now on."""
+        self._unmade[name] = pod
+
+    def has_hosts(self, pod: str) -> bool:
+        """Whether a host is placed in the pod, made or not."""
+        return pod in self._unmade.values() or any(host.pod == pod for host in self.places.hosts.values())
+
     def _fold(self, event: Event) -> str | None:
         pod = pod_of(event)
         if event.kind == "host":
+            self._unmade.pop(event.id, None)
+            if pod is not None and event.definition is None:
+                self._unmade[event.id] = pod
             if pod is None:
                 self.places.remove_host(event.id)
             elif event.definition is not None:
                 self.places.define_host(event.id, pod, event.definition)
-                self.places.hosts[event.id].closed = event.draining
+                self.places.hosts[event.id].closed = event.draining or event.isolated
+                self.places.hosts[event.id].isolated = event.isolated
                 return event.id
             return None
+        self._fold_reservation(event)
         known = self.places.placed.get(event.key)
-        if pod is None or event.host is None:
+        host, leaving = event.host, False
+        if pod is None and event.existed and event.left is not None:
+            pod, host, leaving = event.left_pod or "", event.left, True  # it comes back there if it fits nowhere else
+        if pod is None or host is None:
             return known.host if known is not None and self.places.drop(event.key) else None
-        spec = event.definition or event.reserves
-        demand = demand_of(event.kind, spec)
-        changed = known is None or (known.host, known.demand) != (event.host, demand)
-        if changed:
-            self.places.put(event.key, Placed(pod, event.host, demand, (spec or {}).get("spread")))
-        return known.host if changed and known is not None else None
+        need = Need.of(event.kind, event.definition or event.reserves)
+        place = Placed(pod, host, need.demand, need.spread, need.requires or None, leaving)
+        if place == known:
+            return None
+        self.places.put(event.key, place)
+        return known.host if known is not None else None
+
+    # --- places that are kept for what is to move ----------------------------------------------------------------
+
+    def reserve(self, key: str, place: Placed, now_s: float) -> None:
+        """Keep a place for what is to move."""
+        self.places.put(_reservation(key), place)
+        self._reserved[key] = now_s + RESERVED_S
+
+    def reserved_for(self, key: str) -> str | None:
+        """The host on which a place is kept for it."""
+        place = self.places.placed.get(_reservation(key))
+        return place.host if place is not None else None
+
+    def unreserve(self, key: str) -> None:
+        """It needs no place kept for it."""
+        if self._reserved.pop(key, None) is not None:
+            self.places.drop(_reservation(key))
+
+    def expire_reservations(self, now_s: float) -> None:
+        """What did not move in time is not waited for; the oldest stand first."""
+        for key, until_s in list(self._reserved.items()):
+            if until_s <= now_s:
+                self.unreserve(key)
+            elif until_s < float("inf"):
+                return
+
+    def _fold_reservation(self, event: Event) -> None:
+        """`leaving` and `handed_off` show which place was kept; any word that it is somewhere ends that."""
+        key, host = event.key, self.places.hosts.get(event.to or "")
+        if event.type in (EventType.LEAVING, EventType.HANDED_OFF) and host is not None:
+            need = Need.of(event.kind, event.definition)
+            self.unreserve(key)
+            self.reserve(key, Placed(host.pod, host.name, need.demand, need.spread, None, leaving=True), float("inf"))
+        elif event.type in (EventType.PLACED, EventType.CRASHED) or (event.is_outcome and not event.existed):
+            self.unreserve(key)
 
     def _forget_position_of(self, key: str) -> None:
         """A resource that is nowhere needs no position: nothing older can come from the log any more."""
-        if key not in self.places.placed and key.removeprefix("host.") not in self.places.hosts:
+        name = key.removeprefix("host.")
+        if key not in self.places.placed and name not in self.places.hosts and name not in self._unmade:
             self._positions.pop(key, None)
+
+
+def _reservation(key: str) -> str:
+    """No key of a resource has this sign."""
+    return f">{key}"

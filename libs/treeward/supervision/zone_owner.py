@@ -7,27 +7,27 @@ is where, everything else is useful at once after a takeover.
 from typing import Any
 
 from treeward.schemas.address import SUPERVISED_KINDS
-from treeward.schemas.events import Event, EventType, Outcome
+from treeward.schemas.events import Event, EventType, Outcome, Verdict
 from treeward.schemas.mailbox import Message
-from treeward.schemas.units import complete_spec
+from treeward.schemas.places import PlaceAsked, PlaceSaid
 from treeward.supervision import events
 from treeward.supervision.draining import Draining
 from treeward.supervision.effects import Append, Effect, Fetch, GiveUp, Work
 from treeward.supervision.gone import Gone
-from treeward.supervision.homeless import Homeless, Waiting
+from treeward.supervision.homeless import Waiting
 from treeward.supervision.knowledge import pod_of
 from treeward.supervision.limits import Limits
-from treeward.supervision.placement import Placed, decide_placement, demand_of, fits_nowhere
+from treeward.supervision.placing import Placing
 from treeward.supervision.pod_book import PodBook
+from treeward.supervision.pod_units import obey_pod_unit
 from treeward.supervision.process_step import Conclude
 from treeward.supervision.unplaced import Unplaced
 from treeward.supervision.unplaced_step import Place, Supervise, decide_unplaced
 from treeward.supervision.who_is_where import WhoIsWhere
 
 SWEEP_EVERY_S = 1.0
-TRIED_AT_ONCE = 16
-TRIED_PER_TICK = 100
-"""Placements that are tried again at one event, and in one tick, so that a long line does not hold up the loop."""
+SWEPT_PER_TICK = 2_000
+HOW_IT_CAME = ("existed", "last", "left", "left_pod", "to", "emptied")
 
 
 class ZoneOwner:
@@ -41,18 +41,18 @@ class ZoneOwner:
         self.rows: dict[str, Unplaced] = {}
         self.where = WhoIsWhere()
         self.pods = PodBook(epoch)
-        self.fold_complete = False
+        self._placing = Placing(self.where, self.pods)
         self.stopping = False
         self.dropped = 0
         self._tokens = 0
         self._appended_up_to = epoch
         self._waiting: dict[int, tuple[str, str]] = {}
-        self._homeless = Homeless()
         self.work_first = 0
         self._gone = Gone()
         self._draining = Draining(zone, epoch)
         self._swept_s = 0.0
-        self._now_s = 0.0
+        self._sweep: list[str] = []
+        """Rows that this round of forgetting has still to look at."""
 
     # --- the fold of who is where --------------------------------------------------------------------------------
 
@@ -62,19 +62,21 @@ class ZoneOwner:
             self.pods.on_event(position, event)
         elif event.kind != "zone":
             self._gone.on_event(event)
+            self._draining.on_event(event, now_s)
             row = self.rows.get(event.key)
             if row is not None and 0 < row.away < position and pod_of(event) is None:
                 self.on_fetched(event.key, position, event, now_s)
             room = self.where.on_event(position, event)
-            if room is not None:
-                self._now_s = now_s
-                self._fill(room)
+            self._fill(room, now_s)
 
     def on_fold_complete(self, now_s: float) -> None:
         """Everything up to the claim has been folded: places can be given away."""
-        self.fold_complete = True
-        self._now_s = now_s
-        self._homeless.try_all()
+        self._placing.on_fold_complete()
+
+    @property
+    def fold_complete(self) -> bool:
+        """Whether everything up to the claim has been folded."""
+        return self._placing.fold_complete
 
     # --- units ---------------------------------------------------------------------------------------------------
 
@@ -115,7 +117,7 @@ class ZoneOwner:
         if message.ticket <= row.answered:
             self.dropped += 1
             return
-        self._put(row, message)
+        row.put(message, self.limits.window)
         self._advance(row, now_s)
 
     def on_fetched(self, key: str, position: int, event: Event | None, now_s: float) -> None:
@@ -134,20 +136,18 @@ class ZoneOwner:
         early, row.early = row.early, []
         if event is not None:
             if event.kind not in SUPERVISED_KINDS:
-                room = self.where.on_fetched(position, event)
-                if room is not None:
-                    self._now_s = now_s
-                    self._fill(room)
+                self._fill(self.where.on_fetched(position, event), now_s)
             row.answered = event.answered
             row.definition = event.definition
             row.paused = event.paused
             row.draining = event.draining
+            row.isolated = event.isolated
             row.released = event.released
             row.came = event if event.type is EventType.HANDED_OFF or event.existed else None
         row.answered = max(row.answered, self.work_first - 1)
         for message in early:
             if message.ticket > row.answered:
-                self._put(row, message)
+                row.put(message, self.limits.window)
         self._advance(row, now_s)
 
     def _fetch(self, row: Unplaced, at_least: int) -> None:
@@ -180,41 +180,31 @@ class ZoneOwner:
         self._waiting[self._tokens] = (pod, "claimed")
         self.effects.append(Append((event,), self._tokens))
 
+    def find_place(self, asked: PlaceAsked, now_s: float) -> PlaceSaid:
+        """A place for what a pod's owner is to let go, kept from now on; or why there is none."""
+        return self._placing.find(asked, now_s)
+
     def tick(self, now_s: float) -> None:
         """Time has passed: waiting creates may have missed their deadline, idle rows are forgotten."""
-        self._now_s = now_s
-        for one in self._homeless.next_to_try(TRIED_PER_TICK):
-            self._try_again(one)
+        for one in self._placing.next_to_try():
+            self._try_again(one, now_s)
+        for one in self._placing.homeless.expired(now_s):
+            self._try_again(one, now_s)
         if now_s - self._swept_s >= SWEEP_EVERY_S:
             self._swept_s = now_s
+            self._sweep = self._sweep or list(self.rows)
             if self.fold_complete:
-                self.effects += self._draining.decide(self.where.places, self.pods.open())
-            self._forget_idle(now_s)
-            self._expire_homeless(now_s)
-
-    def _expire_homeless(self, now_s: float) -> None:
-        for key in self._homeless.resources():
-            row = self.rows.get(key)
-            if (
-                row is not None
-                and row.hand is not None
-                and row.hand.deadline_s is not None
-                and row.hand.deadline_s <= now_s
-            ):
-                self._advance(row, now_s)
+                self.where.expire_reservations(now_s)
+                self.effects += self._draining.decide(self._placing, now_s)
+        self._forget_idle(now_s)
 
     def _forget_idle(self, now_s: float) -> None:
-        idle = [
-            key
-            for key, row in self.rows.items()
-            if (row.away or not row.fetching)
-            and not row.committing
-            and row.hand is None
-            and not row.queue
-            and now_s - row.used_s > self.limits.idle_row_s
-        ]
-        for key in idle:
-            del self.rows[key]
+        """Forget rows that nobody used for a while, a slice at a time: what they were is in the log."""
+        slice_, self._sweep = self._sweep[:SWEPT_PER_TICK], self._sweep[SWEPT_PER_TICK:]
+        for key in slice_:
+            row = self.rows.get(key)
+            if row is not None and row.idle and now_s - row.used_s > self.limits.idle_row_s:
+                del self.rows[key]
 
     def stop_taking(self) -> None:
         """Take no further unit."""
@@ -234,33 +224,25 @@ class ZoneOwner:
         """What is in hand and why it waits, for `explain`; phase `absent`: the address is not in use here."""
         row = self.rows.get(key)
         said: dict[str, object] = row.describe(now_s) if row is not None else {"phase": "absent"}
-        homeless = row is not None and row.hand is not None and row.hand.ticket in self._homeless
+        homeless = row is not None and row.hand is not None and row.hand.ticket in self._placing.homeless
         told: dict[str, object] = {"epoch": self.epoch, "life": self.epoch, "stopping": self.stopping}
-        return told | {"homeless": homeless, "fold_complete": self.fold_complete} | said
+        told |= {"homeless": homeless, "fold_complete": self.fold_complete}
+        draining = self._draining.describe(self._placing, key)
+        return told | ({"draining": draining} if draining is not None else {}) | said
+
+    @property
+    def stuck_in_drain(self) -> dict[str, str]:
+        """What is to leave its host and has nowhere to go -> why."""
+        return self._draining.waiting
 
     # --- inside --------------------------------------------------------------------------------------------------
-
-    def _put(self, row: Unplaced, message: Message) -> None:
-        if row.hand is not None and row.hand.ticket == message.ticket:
-            row.hand.mark = row.hand.mark or message.mark
-            return
-        for index, waiting in enumerate(row.queue):
-            if waiting.ticket == message.ticket:
-                message.mark = waiting.mark or message.mark
-                row.queue[index] = message
-                return
-        if len(row.queue) < 2 * self.limits.window:
-            row.queue.append(message)
-            row.queue.sort(key=lambda waiting: waiting.ticket)
 
     def _advance(self, row: Unplaced, now_s: float) -> None:
         if row.committing:
             return
-        if row.hand is None:
-            if self.stopping or not row.queue or not row.queue[0].previous <= row.answered < row.queue[0].ticket:
-                return
-            row.hand = row.queue.pop(0)
-            row.taken_s = now_s
+        if row.hand is None and (self.stopping or not row.take_next(now_s)):
+            return
+        assert row.hand is not None, "just taken"
         self._decide(row, row.hand, now_s)
 
     def _decide(self, row: Unplaced, unit: Message, now_s: float) -> None:
@@ -279,25 +261,18 @@ class ZoneOwner:
 
     def _supervise(self, row: Unplaced, unit: Message, now_s: float) -> None:
         """A definition of a pod is a unit of work to its supervisor."""
-        name = row.key.partition(".")[2]
-        if unit.operation == "create":
-            if row.definition is not None:
-                self._answer(row, Outcome.FAILED, f"pod {name} is defined already", now_s)
-            else:
-                row.definition = complete_spec("pod", "create", unit.spec)
-                self._answer(row, Outcome.COMPLETED, None, now_s)
-        elif row.definition is None:
-            self._answer(row, Outcome.REJECTED, f"no pod {name} is defined in {self.zone}", now_s)
-        elif any(host.pod == name for host in self.where.places.hosts.values()):
-            self._answer(row, Outcome.FAILED, f"pod {name} still has hosts", now_s)
+        where, complete = self.where, self.fold_complete
+        said = obey_pod_unit(row, unit, zone=self.zone, where=where, fold_complete=complete)
+        if said is None:
+            self._placing.homeless.put(unit.ticket, row.key, None, unit.deadline_s)
         else:
-            row.definition = None
-            self._answer(row, Outcome.COMPLETED, None, now_s)
+            self._answer(row, said.outcome, said.reason, now_s)
 
     def _place_host(self, row: Unplaced, unit: Message, definition: dict[str, Any], now_s: float) -> None:
         """A host is placed in the pod that its definition names."""
         pod = str(definition.get("pod"))
         if self.pods.is_defined(pod):
+            self.where.expect_host(row.key.partition(".")[2], pod)
             self._append_placed(row, unit, pod, row.key.partition(".")[2], definition, now_s)
             return
         sentence = f"spec.pod: no pod {pod!r} is defined in {self.zone}; create it first, or name its ticket in `after`"
@@ -305,32 +280,11 @@ class ZoneOwner:
 
     def _place(self, row: Unplaced, unit: Message, definition: dict[str, Any], now_s: float) -> None:
         """By free capacity, labels and spread; what fits nowhere waits in its hand."""
-        came = row.came
-        kind = row.key.partition(".")[0]
-        if not self.fold_complete:
-            row.reason = "the zone supervisor is still reading who is where"
-            self._homeless.put(unit.ticket, row.key, None)
-            return
-        demand = demand_of(kind, definition)
-        requires = definition.get("requires") or {}
-        spread = definition.get("spread")
-        moving = came is not None and unit.operation == "migrate"
-        named = (unit.spec or {}).get("host") if moving else None
-        avoid = came.left if came is not None else None
-        pods = self.pods.open()
-        host = decide_placement(
-            self.where.places, demand, requires=requires, spread=spread, named=named, avoid=avoid, pods=pods
-        )
-        reason = None
-        if host is None and came is not None:
-            host = decide_placement(self.where.places, demand, requires=requires, spread=spread, pods=pods)
-            reason = f"host {named} could not take it" if named is not None else None
-        if host is None:
-            row.reason = fits_nowhere(self.where.places, demand, requires)
-            self._homeless.put(unit.ticket, row.key, demand)
-            return
-        self.where.places.put(row.key, Placed(host.pod, host.name, demand, spread))
-        self._append_placed(row, unit, host.pod, host.name, definition, now_s, reason=reason)
+        given = self._placing.give(row.key, unit, definition, row.came)
+        if isinstance(given, str):
+            row.reason = given
+        else:
+            self._append_placed(row, unit, given.pod, given.host, definition, now_s, reason=given.reason)
 
     def _append_placed(
         self,
@@ -344,45 +298,43 @@ class ZoneOwner:
     ) -> None:
         came = row.came
         existed = came is not None and came.existed
-        event = self._event(row, EventType.PLACED, now_s, pod=pod, host=host, existed=existed, reason=reason)
+        told = {"pod": pod, "host": host, "existed": existed, "reason": reason}
+        event = row.event(self.zone, self.epoch, EventType.PLACED, now_s, **told)
         event.definition, event.reserves = (definition, None) if existed else (None, definition)
-        event.moved = unit.ticket if came is not None else 0
+        event.moved = unit.ticket if came is not None and host != came.left else 0  # back where it was: not moved
         self._commit(row, event, "placed", Work(unit, row.taken_s, 0.0, now_s))
 
-    def _fill(self, host_name: str) -> None:
+    def _fill(self, host_name: str | None, now_s: float) -> None:
         """Room has come on a host: in ticket order, whatever fits now goes somewhere."""
-        host = self.where.places.hosts.get(host_name)
-        if host is None or not self.fold_complete or not self._homeless:
-            return
-        candidates = self._homeless.that_fit(host.free)
-        for one in candidates[:TRIED_AT_ONCE]:
-            self._try_again(one)
-        if len(candidates) > TRIED_AT_ONCE:
-            self._homeless.try_all()
+        for one in self._placing.that_fit(host_name):
+            self._try_again(one, now_s)
 
-    def _try_again(self, one: Waiting) -> None:
+    def _try_again(self, one: Waiting, now_s: float) -> None:
         row = self.rows.get(one.key)
         if row is None or row.hand is None or row.hand.ticket != one.ticket:
-            self._homeless.drop(one.ticket)
+            self._placing.homeless.drop(one.ticket)
         else:
-            self._advance(row, self._now_s)
+            self._advance(row, now_s)
 
     def _answer(self, row: Unplaced, outcome: Outcome, reason: str | None, now_s: float) -> None:
         unit = row.hand
         assert unit is not None, "something is in hand"
-        event = self._event(row, EventType(outcome.value), now_s, reason=reason, definition=row.definition)
+        told = {"reason": reason, "definition": row.definition}
+        event = row.event(self.zone, self.epoch, EventType(outcome.value), now_s, **told)
         event.answered = unit.ticket
+        if row.came is not None and row.came.last_unknown and row.came.ticket == unit.ticket:
+            event.verdict = Verdict.MAYBE_STARTED
         if event.kind == "pod":
             self.pods.note(event)
-            self._homeless.try_all()  # it may be open for what waits now
+            self._placing.homeless.try_all()  # it may be open for what waits now
         came = row.came
         if came is not None:  # it is still handed off, and the next reader must know how
-            event = event.model_copy(update={"existed": came.existed, "last": came.last})
+            event = event.model_copy(update={name: getattr(came, name) for name in HOW_IT_CAME})
         self._commit(row, event, "answered", Work(unit, row.taken_s, 0.0, now_s))
 
     def _commit(self, row: Unplaced, event: Event, then: str, work: Work | None) -> None:
         assert row.hand is not None, "only a unit in hand makes this owner append"
-        self._homeless.drop(row.hand.ticket)
+        self._placing.homeless.drop(row.hand.ticket)
         if row.key.partition(".")[0] not in SUPERVISED_KINDS:  # those are never forgotten
             self._gone.keep(row.key, row.hand.ticket)
         row.reason = None
@@ -391,24 +343,3 @@ class ZoneOwner:
         row.token = self._tokens
         self._waiting[row.token] = (row.key, then)
         self.effects.append(Append((event,), row.token, work))
-
-    def _event(self, row: Unplaced, type_: EventType, now_s: float, **changes: object) -> Event:
-        unit = row.hand
-        assert unit is not None, "something is in hand"
-        kind, _, id_ = row.key.partition(".")
-        fields: dict[str, Any] = {
-            "type": type_,
-            "zone": self.zone,
-            "kind": kind,
-            "id": id_,
-            "life": self.epoch,
-            "answered": row.answered,
-            "at": events.at(now_s),
-            "ticket": unit.ticket,
-            "operation": unit.operation or None,
-            "flushed": [],
-            "paused": row.paused,
-            "draining": row.draining,
-            "released": row.released,
-        } | changes
-        return Event.model_construct(**fields)

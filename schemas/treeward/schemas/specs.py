@@ -124,6 +124,7 @@ class MigrateSpec(Spec):
     """Where to; none: wherever it fits."""
 
     host: Token | None = None
+    leave: Token | None = Field(default=None, description="only if it is on this host; elsewhere it has moved already")
 
 
 def _written_time(value: object) -> object:

@@ -6,7 +6,7 @@ A key is `<kind>.<id>`, see `address`.
 from urllib.parse import quote
 
 EVENT_TYPES = (
-    "claimed", "placed", "ready", "crashed", "quarantined", "released", "handed_off", "forgotten", "drifted",
+    "claimed", "placed", "ready", "crashed", "quarantined", "released", "leaving", "handed_off", "forgotten", "drifted",
     "completed", "failed", "cancelled", "expired", "superseded", "rejected",
 )  # fmt: skip
 
@@ -112,9 +112,18 @@ def presence(service: str, instance: str) -> str:
     return f"tw.presence.{service}.{instance}"
 
 
+ALL_CLOSED = "tw.closed.*"
+"""Every report of a closed connection that one may read."""
+
+
 def presence_of(service: str) -> str:
     """The heartbeats of every instance of a service."""
     return f"tw.presence.{service}.*"
+
+
+def closed(account: str) -> str:
+    """Where the servers' reports of closed connections of an account are imported to."""
+    return f"tw.closed.{account}"
 
 
 def api(endpoint: str, zone: str) -> str:

@@ -1,0 +1,171 @@
+"""Who gets which place, and who waits for one: what a zone's owner knows of room, pods and those without a home.
+
+It alone allocates (DESIGN section 4), so there is no lock; and only this waits for the fold of who is where. Nothing
+that runs is without a place: what moves has its new one before it leaves, and its old one until it has arrived.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from treeward.schemas.events import Event
+from treeward.schemas.mailbox import Message
+from treeward.schemas.places import PlaceAsked, PlaceSaid
+from treeward.supervision.homeless import Homeless, Waiting
+from treeward.supervision.placement import Host, Need, Placed, decide_placement, fits_nowhere
+from treeward.supervision.pod_book import PodBook
+from treeward.supervision.who_is_where import WhoIsWhere
+
+TRIED_AT_ONCE = 16
+TRIED_PER_TICK = 100
+"""Placements that are tried again at one event, and in one tick, so that a long line does not hold up the loop."""
+
+
+class Given(NamedTuple):
+    """A place that was given away; `reason` says why it is not the one that was asked for."""
+
+    pod: str
+    host: str
+    reason: str | None
+
+
+class Placing:
+    """The allocator of one zone in one epoch."""
+
+    def __init__(self, where: WhoIsWhere, pods: PodBook) -> None:
+        self.where = where
+        self.pods = pods
+        self.homeless = Homeless()
+        self.fold_complete = False
+
+    def on_fold_complete(self) -> None:
+        """Everything up to the claim has been folded: places can be given away."""
+        self.fold_complete = True
+        self.homeless.try_all()
+
+    # --- what has no place ---------------------------------------------------------------------------------------
+
+    def give(self, key: str, unit: Message, definition: dict[str, Any], came: Event | None) -> Given | str:
+        """Give a place away by free capacity, labels and spread; or say why it waits for one."""
+        if not self.fold_complete:
+            self.homeless.put(unit.ticket, key, None, unit.deadline_s)
+            return "the zone supervisor is still reading who is where"
+        places, need = self.where.places, Need.of(key.partition(".")[0], definition)
+        moving = came is not None and unit.operation == "migrate"
+        named = (unit.spec or {}).get("host") if moving else None
+        kept = places.placed.get(key)
+        self.where.unreserve(key)
+        places.drop(key)
+        host = self._choose(need, came, named)
+        if host is None:
+            if kept is not None:
+                places.put(key, kept)
+            self.homeless.put(unit.ticket, key, need.demand, unit.deadline_s)
+            return self._why_not(need)
+        places.put(key, Placed(host.pod, host.name, need.demand, need.spread, need.requires or None))
+        if named is not None and host.name != named:
+            return Given(host.pod, host.name, f"host {named} could not take it")
+        return Given(host.pod, host.name, None)
+
+    def _choose(self, need: Need, came: Event | None, named: str | None) -> Host | None:
+        """For what came by a hand-off: what was kept for it, what was asked for, elsewhere, or where it was."""
+        if came is None:
+            return self._fit(need, self.pods.open())
+        pods = self._pods_for(came)
+        for wanted in (came.to, named):
+            host = self._fit(need, pods, named=wanted) if wanted is not None else None
+            if host is not None:
+                return host
+        host = self._fit(need, pods, avoid=came.left)
+        if host is not None:
+            return host
+        before = self.where.places.hosts.get(came.left or "")
+        if came.existed and before is not None and not before.isolated and not self.pods.is_isolated(before.pod):
+            return (
+                before  # its room was kept: what ran goes on there rather than nowhere, even on a host that is closed
+            )
+        return self._fit(need, pods)
+
+    def _pods_for(self, came: Event) -> list[str]:
+        """What is still with its old device can only go where that device is."""
+        pods = self.pods.open()
+        if not came.existed or came.emptied or came.left_pod is None:
+            return pods
+        return [pod for pod in pods if self.pods.share_a_device(pod, came.left_pod)]
+
+    def _fit(self, need: Need, pods: list[str], *, named: str | None = None, avoid: str | None = None) -> Host | None:
+        return decide_placement(
+            self.where.places, need.demand, requires=need.requires, spread=need.spread, named=named, avoid=avoid,
+            pods=pods,
+        )  # fmt: skip
+
+    def _why_not(self, need: Need) -> str:
+        if self.pods.zone_closed:
+            return "the zone is being drained: nothing new is placed in it"
+        return fits_nowhere(self.where.places, need.demand, need.requires)
+
+    # --- what has a place and is to move -------------------------------------------------------------------------
+
+    def find(self, asked: PlaceAsked, now_s: float) -> PlaceSaid:
+        """A place for what is to move, kept for it from now on; or why there is none, and it stays where it is."""
+        key, kind = asked.key, asked.key.partition(".")[0]
+        if kind == "host":
+            return PlaceSaid(reason="a host stays in the pod that its definition names")
+        own = self.where.places.placed.get(key)
+        if not self.fold_complete or own is None or own.leaving or own.host != asked.leaves:
+            return PlaceSaid()
+        before = self.where.reserved_for(key)
+        self.where.unreserve(key)
+        need, pods = Need.of(kind, asked.definition), self.pods.open()
+        host = self._fit(need, pods, named=before, avoid=own.host) if before and asked.host in (None, before) else None
+        host = host or self._fit(need, pods, named=asked.host, avoid=own.host)
+        if host is None and asked.host is not None:
+            return PlaceSaid(reason=self._why_not_on(asked.host, need))
+        if host is None:
+            return PlaceSaid(reason=self._why_not_elsewhere(need, own.host))
+        self.where.reserve(key, Placed(host.pod, host.name, need.demand, need.spread, None, leaving=True), now_s)
+        return PlaceSaid(host=host.name, empties=not self.pods.share_a_device(host.pod, own.pod))
+
+    def find_for(self, key: str, now_s: float) -> PlaceSaid:
+        """The same for what the zone itself wants to move, from what the fold knows of it."""
+        own = self.where.places.placed[key]
+        demand, kind = own.demand, key.partition(".")[0]
+        disk = {"size_gib": demand.disk_gib} if kind == "volume" else {"disk_gib": demand.disk_gib}
+        definition = disk | {
+            "cpus": demand.cpu_milli / 1000, "memory_mib": demand.memory_mib, "gpus": demand.gpu_milli / 1000,
+            "spread": own.spread, "requires": own.requires,
+        }  # fmt: skip
+        return self.find(PlaceAsked(key=key, ticket=0, leaves=own.host, definition=definition), now_s)
+
+    def _why_not_on(self, name: str, need: Need) -> str:
+        host = self.where.places.hosts.get(name)
+        if host is None:
+            return f"no host {name} is defined in the zone; it stays where it is"
+        if host.closed or host.pod not in self.pods.open():
+            return f"host {name} is closed: it is being emptied; it stays where it is"
+        if any(host.labels.get(label) != value for label, value in need.requires.items()):
+            return f"host {name} does not have the labels {need.requires}; it stays where it is"
+        return f"host {name} has no room for it now; it stays where it is"
+
+    def _why_not_elsewhere(self, need: Need, here: str) -> str:
+        return f"{self._why_not(need)}, other than {here}; it stays where it is"
+
+    def closed_hosts(self) -> list[str]:
+        """The hosts that are to be emptied."""
+        allowed = set(self.pods.open())
+        return [name for name, host in self.where.places.hosts.items() if host.closed or host.pod not in allowed]
+
+    # --- who is tried again --------------------------------------------------------------------------------------
+
+    def that_fit(self, host_name: str | None) -> list[Waiting]:
+        """Room has come on a host: those to be tried again now, in ticket order; the rest is, by and by."""
+        host = self.where.places.hosts.get(host_name or "")
+        if host is None or not self.fold_complete or not self.homeless:
+            return []
+        candidates = self.homeless.that_fit(host.free, TRIED_AT_ONCE + 1)
+        if len(candidates) > TRIED_AT_ONCE:
+            self.homeless.try_all()
+        return candidates[:TRIED_AT_ONCE]
+
+    def next_to_try(self) -> Iterator[Waiting]:
+        """Those whose turn it is in this tick."""
+        return self.homeless.next_to_try(TRIED_PER_TICK)
