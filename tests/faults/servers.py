@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.faults.link import Link
 
+from treeward.bus.accounts import plain_accounts
 from treeward.runtime.data_centre.child import Child
 from treeward.runtime.embedded_nats import free_port, server_binary
 
@@ -96,4 +97,4 @@ class NatsServers:
                 f'cluster {{ name: {CLUSTER}, listen: "127.0.0.1:{self._route_ports[name]}", '
                 f'no_advertise: true, advertise: "127.0.0.1:1", pool_size: -1, routes: [{routes}] }}'
             )
-        return "\n".join([*lines, ""])
+        return "\n".join([*lines, "" if os.environ.get("FAULTS_WITHOUT_REPORTS") else plain_accounts(), ""])

@@ -34,7 +34,7 @@ def keys(tmp_path: Path) -> Path:
 @pytest.fixture
 def servers(tmp_path: Path, keys: Path) -> Iterator[tuple[EmbeddedNats, EmbeddedNats]]:
     """One that is saved, and an empty one."""
-    both = tuple(EmbeddedNats(tmp_path / name, extra=accounts_of(keys)) for name in ("first", "second"))
+    both = tuple(EmbeddedNats(tmp_path / name, accounts=accounts_of(keys)) for name in ("first", "second"))
     for server in both:
         server.start()
     try:

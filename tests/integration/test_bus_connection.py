@@ -142,7 +142,7 @@ async def test_an_error_that_makes_the_server_end_the_connection_does_not_end_ou
 
 async def test_a_missing_permission_is_counted_and_the_connection_goes_on(nats_server: EmbeddedNats) -> None:
     nats_server.stop()
-    nats_server.extra = PERMISSIONS
+    nats_server.accounts = PERMISSIONS
     nats_server.start()
     guest = await NatsBus.connect(
         nats_server.url, inbox_prefix="_INBOX.guest", credentials=Credentials(user="guest", password="g"), timeout_s=5

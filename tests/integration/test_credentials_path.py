@@ -73,7 +73,7 @@ async def site(
 ) -> AsyncIterator[str]:
     """The servers with credentials for zone-a, and root's streams; with `tls` clients must be encrypted."""
     for server in servers:
-        server.extra = accounts_of(folder)
+        server.accounts = accounts_of(folder)
         if tls is not None:
             server.extra += f'tls {{ cert_file: "{tls / "tls.crt"}", key_file: "{tls / "tls.key"}" }}\n'
         server.start()
@@ -228,7 +228,7 @@ async def _state_as(url: str, folder: Path, name: str) -> object:
 
 
 def _reload(server: EmbeddedNats, folder: Path) -> None:
-    server.extra = accounts_of(folder)
+    server.accounts = accounts_of(folder)
     (server.directory / "nats-server.conf").write_text(server.configuration())
     assert server.process_id is not None
     os.kill(server.process_id, signal.SIGHUP)

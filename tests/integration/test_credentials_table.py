@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from treeward.bus.interface import Draft, Guard, Start, Stored
 from treeward.bus.nats_bus import NatsBus
 from treeward.bus.permissions import filters
 from treeward.cli.credentials_folder import CredentialsFolder, User
+from treeward.runtime import codec
 from treeward.runtime.embedded_nats import EmbeddedNats
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT
@@ -48,7 +49,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     here.make(["zone-a", "zone-b"])
     here.add(User(role="submitter", name="ci", addresses=("zone-a.vm.*", "zone-a.volume.data")))
     here.add(User(role="reader", name="audit", zones=("zone-a",)))
-    server = EmbeddedNats(tmp_path / "nats", extra=accounts_of(folder))
+    server = EmbeddedNats(tmp_path / "nats", accounts=accounts_of(folder))
     server.start()
     try:
         async with connected_as(server.url, folder, "bootstrap") as bus:
@@ -135,6 +136,9 @@ FORBIDDEN_TO_HEAR = [
     (AGENT, f"_INBOX_{SUPERVISOR}.>", "hears another's answers"),
     (AGENT, "_INBOX.>", "hears everybody's answers"),
     (AGENT, ">", "hears everything"),
+    (AGENT, "tw.closed.*", "hears whose connections end"),
+    (SUBMITTER, "tw.closed.*", "hears whose connections end"),
+    (SUPERVISOR, "$SYS.>", "hears the servers themselves"),
     (SUPERVISOR, "tw.work.>", "hears WORK"),
     (SUPERVISOR, f"_INBOX_{AGENT}.>", "hears another's answers"),
     (ORCHESTRATOR, "_INBOX_operator.>", "hears another's answers"),
@@ -182,6 +186,25 @@ async def test_everything_that_is_forbidden_is_denied_and_said(site: Site) -> No
     assert [row for row in rows if not row[-1]] == []
     assert await site.positions() == before
     print(f"{len(rows)} forbidden things, all denied")
+
+
+async def test_a_supervisor_hears_of_connections_that_end_below_it_and_of_no_others(site: Site) -> None:
+    heard: list[tuple[str, str | None]] = []
+    url, folder = site.url, site.folder
+
+    def listener(who: str) -> Callable[[str, bytes, object], None]:
+        return lambda _, data, __: heard.append((who, codec.closed_connection_of(data)))
+
+    async with connected_as(url, folder, SUPERVISOR) as supervisor:
+        await supervisor.subscribe(subjects.ALL_CLOSED, listener(SUPERVISOR))
+        await site.bus.subscribe(subjects.ALL_CLOSED, listener(ORCHESTRATOR))
+        for bus in (supervisor, site.bus):
+            await bus.state("LOG_zone-a")  # the server knows of the subscription
+        for name in (SUBMITTER, AGENT):
+            async with connected_as(url, folder, name):
+                pass
+        await until(lambda: heard == [(SUPERVISOR, AGENT)], str(heard))
+    await until(lambda: heard[1:] == [(ORCHESTRATOR, SUPERVISOR)], str(heard))
 
 
 async def is_denied(bus: NatsBus, verb: str, subject: str) -> bool:

@@ -83,11 +83,27 @@ def test_an_owner_that_falls_silent_is_replaced_after_the_time_of_suspicion_and_
     assert "silent" in claims[0].reason
 
 
-def test_an_owner_whose_connection_is_gone_is_replaced_at_once() -> None:
+def test_an_owner_whose_connection_was_closed_is_replaced_a_heartbeat_later() -> None:
     watching = owned()
     del watching.alive["agent-1"]
-    watching.children.on_gone("agent-1")
-    assert [claim.instance for claim in watching.run(STEP_S, obey=True)] == ["agent-2"]
+    watching.children.on_closed("agent-1", watching.now_s)
+    assert watching.run(LIMITS.heartbeat_s) == []
+    claims = watching.run(STEP_S, obey=True)
+    assert [claim.instance for claim in claims] == ["agent-2"]
+    assert "connection is gone" in claims[0].reason
+
+
+def test_a_connection_that_is_made_anew_is_no_death() -> None:
+    watching = owned()
+    watching.children.on_closed("agent-1", watching.now_s)
+    watching.hear("agent-1", [(POD, 5)])
+    assert watching.run(10.0) == []
+
+
+def test_a_closed_connection_of_somebody_unknown_is_nobodys_death() -> None:
+    watching = owned()
+    watching.children.on_closed("nats-cli", watching.now_s)
+    assert watching.run(10.0) == []
 
 
 def test_an_owner_that_is_leaving_is_replaced_at_once() -> None:

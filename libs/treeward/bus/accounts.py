@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from treeward.bus.permissions import API, API_ELSEWHERE, CORE, SYSTEM, Rights, account_of
+from treeward.schemas import subjects
 
 PULL_THRESHOLD = "10m"
 """An open pull is forgotten after so long without an answer; readers are sent heartbeats every second."""
@@ -31,13 +32,41 @@ def render_accounts(users: Sequence[tuple[Rights, Sequence[str]]]) -> str:
         account.users += [_user(rights, key) for key in keys]
         if rights.account not in (CORE, SYSTEM):
             _cross(rights, accounts)
-    lines = ["# Made by `treeward credentials`; changes by hand are lost.", f"system_account: {SYSTEM}", "accounts {"]
+        for whose in _reported_to(rights):
+            _share_reports(whose, accounts, rights.account)
+    return "# Made by `treeward credentials`; changes by hand are lost.\n" + _render(accounts)
+
+
+def _render(accounts: dict[str, _Account]) -> str:
+    lines = [f"system_account: {SYSTEM}", "accounts {"]
     for name, account in accounts.items():
         lines += [f"  {json.dumps(name)} {{", *(["    jetstream: enabled"] if name == CORE else [])]
         lines += _list("exports", (_export(*key, allowed) for key, allowed in account.exports.items()))
         lines += _list("imports", (_import(*key, here) for key, here in account.imports.items()))
         lines += [*_list("users", account.users), "  }"]
     return "\n".join([*lines, "}", ""])
+
+
+def plain_accounts() -> str:
+    """Configuration of a server without credentials: everybody is one user, who hears of closed connections.
+
+    Only for a server that nobody else can reach.
+    """
+    accounts = {CORE: _Account(users=["{user: treeward, password: treeward}"]), SYSTEM: _Account()}
+    _share_reports(CORE, accounts, CORE)
+    return _render(accounts) + "no_auth_user: treeward\n"
+
+
+def _reported_to(rights: Rights) -> Iterable[str]:
+    """The accounts of whose closed connections a user is told: of those that it may have to claim for others."""
+    if rights.role == "orchestrator":
+        return (CORE, *(account_of("zone-supervisor", zone) for zone in rights.zones))
+    return (account_of("pod-agent", rights.zone),) if rights.role == "zone-supervisor" else ()
+
+
+def _share_reports(whose: str, accounts: dict[str, _Account], listener: str) -> None:
+    there = f"$SYS.ACCOUNT.{whose}.DISCONNECT"
+    _share("stream", there, subjects.closed(whose), accounts[SYSTEM], SYSTEM, accounts[listener], listener)
 
 
 def _cross(rights: Rights, accounts: dict[str, _Account]) -> None:

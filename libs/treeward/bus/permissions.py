@@ -10,7 +10,7 @@ delivered twice.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from treeward.schemas import streams, subjects
@@ -52,6 +52,8 @@ class Rights:
     everything: bool = False
     zone: str = ""
     """Of a zone's supervisors and agents."""
+    zones: tuple[str, ...] = ()
+    """Of orchestrators: those whose supervisors they claim for."""
 
     @property
     def inbox_prefix(self) -> str:
@@ -133,9 +135,10 @@ def orchestrator(zones: Sequence[str]) -> Rights:
         publish += [f"{API}.STREAM.PURGE.{streams.work(zone)}", f"tw.mailbox.{zone}.*.*.*", f"tw.work.{zone}.*.*"]
         publish += [subjects.claim_of_zone(zone)] if zone != ROOT else []
     subscribe = ["tw.presence.*.*", subjects.event(ROOT, f"zone.{ROOT}", "claimed"), "tw.control.*"]
+    subscribe += [subjects.ALL_CLOSED]
     subscribe += [subjects.owner_api("queued", "*", "dispatcher"), subjects.owner_api("explain", ROOT, "zone")]
     subscribe += [*(subjects.api(endpoint, "*") for endpoint in (*ENDPOINTS, STEER)), *announcements()]
-    return _rights("orchestrator", "orchestrator", CORE, publish, subscribe)
+    return replace(_rights("orchestrator", "orchestrator", CORE, publish, subscribe), zones=tuple(zones))
 
 
 def operator(zones: Sequence[str]) -> Rights:
@@ -171,7 +174,12 @@ def zone_supervisor(zone: str) -> Rights:
     publish += [f"{API_ELSEWHERE}.STREAM.INFO.{streams.work(zone)}"]
     publish += reading(API_ELSEWHERE, zone, (streams.log(zone), streams.mailbox(zone), streams.state(zone)))
     subscribe = [subjects.event(zone, "zone.*", "claimed"), subjects.event(zone, "pod.*", "claimed")]
-    subscribe += ["tw.presence.pod-agent.*", subjects.owner_api("explain", zone, "*"), "tw.control.*"]
+    subscribe += [
+        "tw.presence.pod-agent.*",
+        subjects.ALL_CLOSED,
+        subjects.owner_api("explain", zone, "*"),
+        "tw.control.*",
+    ]
     denied = [subjects.claim_of_zone(zone)]
     account = account_of("zone-supervisor", zone)
     return _rights(f"zone-supervisor_{zone}", "zone-supervisor", account, publish, subscribe, denied, zone)

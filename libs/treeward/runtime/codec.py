@@ -10,14 +10,19 @@ from treeward.schemas import subjects
 from treeward.schemas.address import SUPERVISED_KINDS
 from treeward.schemas.events import Event, EventType
 from treeward.schemas.mailbox import Message
-from treeward.schemas.presence import Heartbeat
+from treeward.schemas.places import PlaceAsked, PlaceSaid
+from treeward.schemas.presence import Closed, Heartbeat
 
 TRACEPARENT = "traceparent"
+SERVER_ENDS = "Server Shutdown"
 FORGOTTEN_TTL = "3s"
 
 _EVENT = TypeAdapter(Event)
 _MESSAGE = TypeAdapter(Message)
 _HEARTBEAT = TypeAdapter(Heartbeat)
+_PLACE_ASKED = TypeAdapter(PlaceAsked)
+_PLACE_SAID = TypeAdapter(PlaceSaid)
+_CLOSED = TypeAdapter(Closed)
 
 
 def event_of(data: bytes) -> Event | None:
@@ -75,6 +80,34 @@ def heartbeat_of(data: bytes) -> Heartbeat | None:
 def heartbeat_bytes(heartbeat: Heartbeat) -> bytes:
     """A heartbeat as it is sent."""
     return _HEARTBEAT.dump_json(heartbeat, exclude_none=True)
+
+
+def closed_connection_of(data: bytes) -> str | None:
+    """Whose connection a server reports as closed: the client's name. None: nobody's, or the server itself ends.
+
+    A server that shuts down sends its clients elsewhere, and says nothing about them.
+    """
+    try:
+        report = _CLOSED.validate_json(data)
+    except ValidationError:
+        return None
+    return report.client.name if report.reason != SERVER_ENDS else None
+
+
+def place_asked_of(data: bytes) -> PlaceAsked | None:
+    """Read a question for a place; None: it cannot be read."""
+    try:
+        return _PLACE_ASKED.validate_json(data)
+    except ValidationError:
+        return None
+
+
+def place_said_of(data: bytes | None) -> PlaceSaid | None:
+    """Read the answer to it; None: there is none that can be read."""
+    try:
+        return _PLACE_SAID.validate_json(data or b"")
+    except ValidationError:
+        return None
 
 
 def trace_of(headers: Mapping[str, str] | None) -> str | None:

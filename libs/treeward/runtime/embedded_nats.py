@@ -16,6 +16,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from treeward.bus.accounts import plain_accounts
+
 READY_S = 15.0
 STOP_S = 10.0
 _POLL_S = 0.01
@@ -68,6 +70,8 @@ class EmbeddedNats:
     cluster: ClusterMember | None = None
     extra: str = ""
     """Lines added to the configuration as they are."""
+    accounts: str | None = None
+    """The accounts; none: those in which everybody is one user. What an older run kept in `$G` stays where it is."""
     command_prefix: tuple[str, ...] = ()
     """Put before the command: a program that becomes the server, such as one that ties it to this process."""
     _process: subprocess.Popen[bytes] | None = None
@@ -181,7 +185,13 @@ class EmbeddedNats:
                 f"cluster {{ name: {json.dumps(self.cluster.name)}, "
                 f'listen: "127.0.0.1:{self.cluster.port}", routes: [{routes}] }}'
             )
-        return "\n".join([*lines, self.extra, ""])
+        return "\n".join([*lines, self._accounts(), self.extra, ""])
+
+    def _accounts(self) -> str:
+        if self.accounts is not None:
+            return self.accounts
+        older = self.directory / "jetstream" / "jetstream" / "$G"
+        return "" if older.is_dir() else plain_accounts()
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is None:

@@ -40,10 +40,26 @@ class Presence:
         )
 
     async def run(self) -> None:
-        """Beat for ever."""
+        """Beat for ever; at once when a connection is back, since the server may have reported the old one."""
+        self.context.bus.on_connection(self._on_connection)
         while True:
             self.beat()
             await asyncio.sleep(self.context.settings.heartbeat_s)
+
+    def _on_connection(self, connected: bool) -> None:
+        if connected:
+            self.beat()
+
+
+async def listen_to_closed(context: Context, closed: Callable[[str, float], None]) -> Subscription:
+    """Tell whose connection a server reports as closed; where nobody may read that, nothing is ever told."""
+
+    def deliver(_subject: str, data: bytes, _headers: Mapping[str, str] | None) -> None:
+        instance = codec.closed_connection_of(data)
+        if instance is not None:
+            closed(instance, context.now_s())
+
+    return await context.bus.subscribe(subjects.ALL_CLOSED, deliver)
 
 
 async def listen(context: Context, service: Service, heard: Callable[[Heartbeat, float], None]) -> Subscription:

@@ -20,8 +20,8 @@ class Instance:
 
     heartbeat: Heartbeat
     seen_s: float
-    gone: bool = False
-    """The server reported its connection closed."""
+    closed_s: float | None = None
+    """When a server reported its connection closed; a heartbeat after that says that it has another."""
 
     def holds(self, branch: str, epoch: int) -> bool:
         """Whether it said that it acts for that branch in that epoch."""
@@ -70,11 +70,15 @@ class Children:
             if branch is not None and branch.owner == heartbeat.instance and branch.epoch == held.epoch:
                 branch.ready = True
 
-    def on_gone(self, instance: str) -> None:
-        """The server reported that the instance's connection is closed."""
+    def on_closed(self, instance: str, now_s: float) -> None:
+        """A server reported that the instance's connection is closed: it is dead, or back within a heartbeat.
+
+        To wait that long is the price for a cut connection not being taken for a death: whoever reconnects beats at
+        once, and keeps what it owns.
+        """
         known = self.instances.get(instance)
-        if known is not None:
-            known.gone = True
+        if known is not None and known.closed_s is None:
+            known.closed_s = now_s
 
     def on_defined(self, branch: str, now_s: float) -> None:
         """The branch exists and needs an owner."""
@@ -105,7 +109,7 @@ class Children:
         return {
             name: instance
             for name, instance in self.instances.items()
-            if not instance.gone
+            if (instance.closed_s is None or now_s - instance.closed_s <= self.limits.heartbeat_s)
             and not instance.heartbeat.leaving
             and now_s - instance.seen_s <= self.limits.suspicion_s
         }
@@ -155,7 +159,7 @@ class Children:
         if known.heartbeat.leaving:
             return f"{branch.owner} is leaving"
         if branch.owner not in alive:
-            how = "its connection is gone" if known.gone else f"silent for {now_s - known.seen_s:.2f} s"
+            how = "its connection is gone" if known.closed_s is not None else f"silent for {now_s - known.seen_s:.2f} s"
             return f"{branch.owner} is suspected: {how}"
         grace_s = min(self.limits.backoff_s_max, self.limits.epoch_grace_s * 2.0 ** min(branch.failures, 16))
         if not known.holds(branch.name, branch.epoch) and now_s - max(branch.since_s, self.began_s) > max(

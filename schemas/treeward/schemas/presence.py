@@ -30,3 +30,20 @@ class Heartbeat(BaseModel):
     holds: list[Holding] = Field(default_factory=list)
     leaving: bool = Field(default=False, description="it is shutting down: claim its branches for others")
     version: str = ""
+
+
+class ClosedClient(BaseModel):
+    """Of whom a server reports."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: str = Field(default="", description="what the client called itself: an instance calls itself by its name")
+
+
+class Closed(BaseModel):
+    """What a NATS server says of a connection that has ended, in its system account (`$SYS.ACCOUNT.*.DISCONNECT`)."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    client: ClosedClient
+    reason: str = ""

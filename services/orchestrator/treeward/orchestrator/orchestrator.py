@@ -16,7 +16,7 @@ from treeward.runtime.branches import Branches, Claimed
 from treeward.runtime.context import Context
 from treeward.runtime.control import obey
 from treeward.runtime.last_events import caught_up
-from treeward.runtime.presence import Presence, listen
+from treeward.runtime.presence import Presence, listen, listen_to_closed
 from treeward.runtime.tasks import unless_stopping
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT
@@ -52,6 +52,7 @@ class Orchestrator:
         self.context.bus.on_connection(self._on_connection)
         await self.branches.follow()
         await listen(self.context, "orchestrator", self._on_heartbeat)
+        await listen_to_closed(self.context, self.peers.on_closed)
         await obey(self.context, stopping, {"hand_off_root": self._hand_off_root})
         async with asyncio.TaskGroup() as group:
             duties = [group.create_task(self.presence.run()), group.create_task(self.branches.run())]

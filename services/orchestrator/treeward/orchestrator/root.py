@@ -11,7 +11,7 @@ from treeward.runtime.context import Context
 from treeward.runtime.last_events import caught_up
 from treeward.runtime.owned_branches import OwnedBranches
 from treeward.runtime.owner_loop import OwnerLoop
-from treeward.runtime.presence import listen
+from treeward.runtime.presence import listen, listen_to_closed
 from treeward.runtime.tasks import Tasks
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT, ZONE_PARTITION
@@ -57,7 +57,7 @@ class RootInCharge:
         """Learn the zones, then take units and supervise."""
         await self._keep_streams(ROOT)
         self.context.bus.on_connection(self._on_connection)
-        self.owner.fold_complete = True
+        self.owner.on_fold_complete(self.context.now_s())
         known = asyncio.Event()
         reader = await self.context.bus.read(
             streams.log(ROOT),
@@ -69,6 +69,7 @@ class RootInCharge:
         )
         self._readers.append(reader)
         self._subscriptions.append(await listen(self.context, "zone-supervisor", self.children.on_heartbeat))
+        self._subscriptions.append(await listen_to_closed(self.context, self.children.on_closed))
         await caught_up(known, "the log of root")
         await self._loop.start()
         self._subscriptions.append(

@@ -15,11 +15,12 @@ from treeward.runtime.context import Context
 from treeward.runtime.last_events import caught_up
 from treeward.runtime.owned_branches import OwnedBranches
 from treeward.runtime.owner_loop import OwnerLoop
-from treeward.runtime.presence import listen
+from treeward.runtime.presence import listen, listen_to_closed
 from treeward.runtime.tasks import Tasks
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ZONE_PARTITION
 from treeward.schemas.events import EventType
+from treeward.schemas.places import PlaceSaid
 from treeward.schemas.presence import Heartbeat
 from treeward.supervision import effects
 from treeward.supervision.children import Children
@@ -69,10 +70,14 @@ class ZoneInCharge:
         pods = subjects.log_of_resource(self.zone, "pod.*")
         await self._read(streams.log(self.zone), pods, Start.LAST_PER_SUBJECT, self._on_pod_event, pods_known.set)
         self._subscriptions.append(await listen(self.context, "pod-agent", self._on_heartbeat))
+        self._subscriptions.append(await listen_to_closed(self.context, self.children.on_closed))
         await caught_up(pods_known, f"the pods of {self.zone}")
         await self._loop.start()
         self._subscriptions.append(
             await self.context.bus.serve(subjects.owner_api("explain", self.zone, ZONE_PARTITION), self._explain)
+        )
+        self._subscriptions.append(
+            await self.context.bus.serve(subjects.owner_api("place", self.zone, ZONE_PARTITION), self._find_place)
         )
         self._tasks.spawn(self._supervise(), name=f"supervision of {self.zone}")
         self._tasks.spawn(self._watch_work(), name=f"work of {self.zone}")
@@ -228,6 +233,12 @@ class ZoneInCharge:
 
     async def _explain(self, _subject: str, body: bytes) -> bytes:
         return json.dumps(self.owner.describe(body.decode(), self.context.now_s())).encode()
+
+    async def _find_place(self, _subject: str, body: bytes) -> bytes:
+        """A pod's owner asks where something could go."""
+        asked = codec.place_asked_of(body)
+        said = self.owner.find_place(asked, self.context.now_s()) if asked is not None else PlaceSaid()
+        return said.model_dump_json().encode()
 
     # --- the end -------------------------------------------------------------------------------------------------
 
