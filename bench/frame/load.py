@@ -92,11 +92,11 @@ class Client:
         if type_ not in OUTCOMES:
             return
         now_s = perf_counter()
-        self.answered += 1
-        self.outcomes[type_] = self.outcomes.get(type_, 0) + 1
         queue = self._pending.get(name)
         if not queue:
             return  # of a unit that another client submitted
+        self.answered += 1
+        self.outcomes[type_] = self.outcomes.get(type_, 0) + 1
         due_s = queue.popleft()
         if self.keep_latencies:
             self.latencies_s.append(now_s - due_s)
@@ -175,7 +175,7 @@ class Client:
         await self.settled()
         return Window(perf_counter() - begun_s, count, self.latencies_s)
 
-    async def settled(self) -> None:
+    async def settled(self, quiet_s: float = QUIET_S) -> None:
         """Return when every unit submitted has been answered; raises StuckError after a long silence."""
         seen, quiet_since_s = -1, perf_counter()
         while self.answered < self.submitted or self.receipts < self.submitted:
@@ -183,7 +183,7 @@ class Client:
             assert not self.wire.lost.done(), "the connection to NATS was lost"
             if self.answered + self.receipts != seen:
                 seen, quiet_since_s = self.answered + self.receipts, perf_counter()
-            elif perf_counter() - quiet_since_s > QUIET_S:
+            elif perf_counter() - quiet_since_s > quiet_s:
                 raise StuckError(f"{self.submitted - self.answered} units are not answered")
             await asyncio.sleep(0.002)
 

@@ -45,6 +45,8 @@ class Shape:
     """`sync_interval` of the servers: `2m` is their default, `always` syncs before each acknowledgement."""
     zones: int = 1
     pods: int = 1
+    hosts: int = 1
+    """In each pod."""
     orchestrators: int = 1
     zone_supervisors: int = 1
     agents: int | None = None
@@ -60,15 +62,16 @@ class Shape:
         return f"{copies}, sync_interval {'default (2 min)' if self.sync == '2m' else self.sync}"
 
     def topology(self) -> Topology:
-        """Zones `zone-a`..., pods `a1`..., one host each, large enough for everything."""
+        """Zones `zone-a`..., pods `a1`..., hosts large enough for everything with the label `pod`."""
         letters = "abcdefghijklmnop"[: self.zones]
-        pods = range(1, self.pods + 1)
-        return Topology(
-            zones={
-                f"zone-{x}": TopologyZone(pods={f"{x}{n}": TopologyPod(hosts={f"{x}{n}-h1": HOST}) for n in pods})
-                for x in letters
-            }
-        )
+        zones = {}
+        for x in letters:
+            pods = {}
+            for pod in (f"{x}{n}" for n in range(1, self.pods + 1)):
+                host = HOST.model_copy(update={"labels": {"pod": pod}})
+                pods[pod] = TopologyPod(hosts={f"{pod}-h{n}": host for n in range(1, self.hosts + 1)})
+            zones[f"zone-{x}"] = TopologyZone(pods=pods)
+        return Topology(zones=zones)
 
 
 class Servers:
@@ -146,11 +149,11 @@ class Site:
         spent["client"] = cpu_s_of(os.getpid())
         return dict(spent)
 
-    def resident_bytes(self) -> dict[str, int]:
-        """Resident memory by role, of all its programs together."""
+    def resident_bytes(self, *, by_role: bool = True) -> dict[str, int]:
+        """Resident memory, of all programs of a role together or of each program."""
         resident: dict[str, int] = defaultdict(int)
         for name, process_id in self.process_ids().items():
-            resident[role_of(name)] += resident_of(process_id)
+            resident[role_of(name) if by_role else name] += resident_of(process_id)
         return dict(resident)
 
     async def _provision(self, bus: NatsBus) -> None:

@@ -1,0 +1,128 @@
+"""What do many resources cost while nobody uses them, when all are used, and when their owner is replaced?"""
+
+import asyncio
+import gc
+import tracemalloc
+from time import perf_counter
+
+from bench.frame.filled import fill, owner_of
+from bench.frame.load import CHANGE, CREATE, Client, ids
+from bench.frame.result import Figures, Size, main
+from bench.frame.site import Shape, Site, site
+from treeward.runtime import codec
+from treeward.schemas.device import Answer
+from treeward.schemas.mailbox import Message
+from treeward.supervision.effects import Append, Call, Synchronize
+from treeward.supervision.limits import Limits
+from treeward.supervision.pod_owner import PodOwner
+
+ROWS = 20_000
+USED_MAX = 100_000
+"""How many are used once through the path: a million of them would take longer than they tell."""
+EPOCH = 5
+PLACED = (
+    b'{"type":"placed","zone":"zone-a","kind":"vm","id":"%s","life":4,"at":"2026-01-01T00:00:00Z","pod":"a1",'
+    b'"host":"a1-h1","reserves":{"cpus":1.0,"memory_mib":512,"gpus":0.0,"running":true,"requires":{}}}'
+)
+ANSWER = (
+    b'{"seq":1,"status":"%s","high":%d,"owner":"agent-1","last":%d,"last_applied":true,"exists":true,'
+    b'"definition":{"cpus":1.0,"memory_mib":512,"gpus":0.0,"running":true},'
+    b'"observed":{"host":"a1-h1","state":"running"}}'
+)
+
+
+def row_bytes() -> float:
+    """Bytes of memory for each row in use, as its unit has left it: the fold of a pod, fed from bytes."""
+    owner = PodOwner("zone-a", "a1", EPOCH, Limits())
+    gc.collect()
+    tracemalloc.start()
+    begin, _ = tracemalloc.get_traced_memory()
+    for number in range(ROWS):
+        key, life, ticket = f"vm.v{number}", 10 + number, 100 + number
+        message = Message.model_construct(
+            epoch=EPOCH, life=life, ticket=ticket, previous=0, seen=0, released=0, attempts=0, mark=None,
+            operation="create", spec={"cpus": 1.0, "memory_mib": 512}, deadline_s=None, steers=None,
+            reallocate=False, reason=None, trace=None, sent_s=1.0,
+        )  # fmt: skip
+        again = codec.message_of(codec.message_bytes(message))
+        assert again is not None
+        owner.on_message(key, again, 1.0)
+        owner.on_fetched(key, life, codec.event_of(PLACED % f"v{number}".encode()), 1.0)
+        while owner.effects:
+            effect = owner.effects.pop(0)
+            if isinstance(effect, Synchronize):
+                owner.on_answer(key, effect.token, Answer.model_validate_json(ANSWER % (b"ok", life, 0)), 1.0)
+            elif isinstance(effect, Call):
+                owner.on_answer(key, effect.token, Answer.model_validate_json(ANSWER % (b"applied", life, ticket)), 1.0)
+            elif isinstance(effect, Append):
+                owner.on_appended(effect.token, 1_000_000 + number, 1.0)
+    gc.collect()
+    end, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(owner.rows) == ROWS and all(row.idle for row in owner.rows.values())
+    return (end - begin) / ROWS
+
+
+async def first_completed_s(client: Client, name: str, body: bytes) -> float:
+    """Seconds until a unit for this resource is completed."""
+    begun_s = perf_counter()
+    client.send(name, body, begun_s)
+    await client.settled(quiet_s=180.0)
+    return perf_counter() - begun_s
+
+
+def megabytes(place: Site, owner: str, zone_owner: str) -> dict[str, float]:
+    """Resident memory of the programs that hold something."""
+    each = {name: size / 1e6 for name, size in place.resident_bytes(by_role=False).items()}
+    return {
+        "agent_mb": each[owner], "dispatcher_mb": each["orchestrator-1"],
+        "zone_supervisor_mb": each[zone_owner], "nats_server_mb": each["nats-1"],
+    }  # fmt: skip
+
+
+async def one_size(count: int, found: Figures) -> None:
+    async with site(Shape(agents=2, zone_supervisors=2)) as place:
+        client = await Client.connect(place.urls[0], "zone-a")
+        client.keep_latencies = False
+        names = ids(count)
+        await client.each(["first"], CREATE)
+        owner, zone_owner = await owner_of(place, "a1"), await owner_of(place)
+        empty = megabytes(place, owner, zone_owner)
+        filled_s = await fill(place, names)
+        read_s = await first_completed_s(client, "probe", CREATE)  # whoever answers this has read all that came before
+        found.row("Resident memory, one pod", resources=count, state="none placed", **empty)
+        found.row(
+            "Resident memory, one pod", resources=count, state="all placed, idle", **megabytes(place, owner, zone_owner)
+        )
+        found.figure(f"size.agent_{count}_mb", megabytes(place, owner, zone_owner)["agent_mb"])
+        place.programs[owner].kill()
+        agent_s = await first_completed_s(client, names[0], CHANGE)
+        owner = await owner_of(place, "a1")
+        place.programs[zone_owner].kill()
+        zone_s = await first_completed_s(client, "probe-2", CREATE)
+        zone_owner = await owner_of(place)
+        found.row(
+            "Takeover, one pod", resources=count, filling_s=filled_s, catching_up_s=read_s,
+            agent_killed_to_first_unit_s=agent_s, zone_supervisor_killed_to_first_create_s=zone_s,
+        )  # fmt: skip
+        used = names[: min(count, USED_MAX)]
+        seconds = await client.each(used, CHANGE)
+        found.row(
+            "Resident memory, one pod", resources=count, state=f"{len(used):,} used just now",
+            **megabytes(place, owner, zone_owner),
+        )  # fmt: skip
+        found.row("Using each once", resources=count, used=len(used), per_s=len(used) / seconds)
+        client.check()
+        client.close()
+
+
+async def bench(size: Size, found: Figures) -> None:
+    each = await asyncio.to_thread(row_bytes)
+    found.row("Memory of a row in use (the fold of a pod, counted by tracemalloc)", rows=ROWS, row_bytes=each)
+    found.figure("size.row_bytes", each)
+    for count in (2_000, 10_000) if size is Size.SHORT else (10_000, 100_000, 1_000_000):
+        await one_size(count, found)
+
+
+if __name__ == "__main__":
+    main("size", __doc__, bench)
