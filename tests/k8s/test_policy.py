@@ -173,7 +173,7 @@ def test_what_nats_acknowledges_is_on_the_disks_of_two(overlay: str) -> None:
 @pytest.mark.parametrize(("overlay", "workload"), everything())
 def test_a_lost_node_is_soon_made_up_for(overlay: str, workload: Document) -> None:
     """Kubernetes waits for five minutes by itself; our own programs may overlap with their successors at any time."""
-    if not labels_of(workload).get("treeward/service"):
+    if workload["kind"] != "Deployment":
         return
     patience = {one["key"]: one["tolerationSeconds"] for one in pod_of(workload)["tolerations"]}
     assert patience == {f"node.kubernetes.io/{why}": 30 for why in ("unreachable", "not-ready")}
