@@ -73,6 +73,25 @@ class AddressAtADevice(RuleBasedStateMachine):
         self.record.become_broken_off()
         self.running = None
 
+    @precondition(lambda self: self.running is not None)
+    @rule()
+    def the_call_turns_out_to_have_done_nothing(self) -> None:
+        assert self.running is not None
+        ticket = self.running[0]
+        before = max(self.began - {ticket}, default=0)
+        if before <= ticket:
+            self.record.become_withdrawn(begun=before)
+            self.began.discard(ticket)
+            self.running = None
+
+    @precondition(
+        lambda self: self.running is None and max(self.began, default=0) > (self.answered or [(0, False)])[-1][0]
+    )
+    @rule()
+    def what_ended_halfway_is_found_to_have_taken_effect(self) -> None:
+        self.record.become_found_applied()
+        self.answered.append((max(self.began), True))
+
     @invariant()
     def the_record_tells_what_happened(self) -> None:
         assert (self.record.high, self.record.owner) == max(self.accepted, default=(0, None))

@@ -101,3 +101,20 @@ def test_a_late_synchronize_does_not_make_again_what_its_life_has_destroyed() ->
     record.become_answered(applied=True)
     assert not record.decide_make(life=6)
     assert record.decide_make(life=7)
+
+
+def test_a_call_that_did_nothing_at_all_has_not_begun() -> None:
+    record = after((5, 9))
+    record.become_begun(life=5, owner="agent-1", ticket=10)
+    record.become_withdrawn(begun=9)
+    assert (record.last, record.begun, record.in_progress) == (9, 9, None)
+    assert record.decide_call(life=5, owner="agent-1", ticket=10) is Decision.RUN
+
+
+def test_a_call_that_is_found_to_have_taken_effect_is_remembered_as_applied() -> None:
+    record = after((5, 9), applied=False)
+    record.become_begun(life=5, owner="agent-1", ticket=10)
+    record.become_broken_off()
+    record.become_found_applied()
+    assert (record.last, record.applied, record.reason) == (10, True, None)
+    assert record.decide_call(life=6, owner="agent-2", ticket=10) is Decision.REMEMBERED

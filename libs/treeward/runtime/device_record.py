@@ -87,16 +87,19 @@ class DeviceRecord:
     def decide_make(self, *, life: int) -> bool:
         """Whether a synchronize of `life` may make what existed elsewhere: only before the first call of that life.
 
+        And not after it was emptied in that life: what has moved away must not come back by itself.
         A copy of the request that was delayed on the way (a connection that was given up, its bytes read late) would
         otherwise make again what a call of the same life has destroyed since.
         """
         return self.called_in < life
 
-    def become_accepted(self, *, life: int, owner: str) -> None:
-        """Synchronize: `life` is the highest from now on."""
+    def become_accepted(self, *, life: int, owner: str, emptied: bool = False) -> None:
+        """Synchronize: `life` is the highest from now on; `emptied`: nothing of it is to be held here any more."""
         assert self.decide_synchronize(life=life, owner=owner) is Decision.ACCEPT
         self.high = life
         self.owner = owner
+        if emptied:
+            self.called_in = life
 
     def become_begun(self, *, life: int, owner: str, ticket: int) -> None:
         """The call of `ticket` begins; the life rises with it."""
@@ -120,6 +123,19 @@ class DeviceRecord:
         """The call in progress ended without an answer, perhaps halfway: nothing is remembered but that it began."""
         assert self.in_progress is not None
         self.in_progress = None
+
+    def become_withdrawn(self, *, begun: int) -> None:
+        """The call in progress turned out to have done nothing at all: as if it had not begun (`begun` as before)."""
+        assert self.in_progress is not None and begun <= self.begun
+        self.in_progress = None
+        self.begun = begun
+
+    def become_found_applied(self) -> None:
+        """What became of the call that ended halfway was found out: it had taken effect, the last step of it too."""
+        assert self.in_progress is None and self.begun > self.last
+        self.last = self.begun
+        self.applied = True
+        self.reason = None
 
     def _is_fenced(self, life: int, owner: str) -> bool:
         if life < self.high:

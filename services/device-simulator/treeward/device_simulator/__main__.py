@@ -5,9 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-from treeward.device_simulator.lines import ListenError
 from treeward.device_simulator.server import Options
 from treeward.device_simulator.server import main as serve
+from treeward.runtime.device_lines import ListenError
 
 
 def parse(arguments: list[str] | None = None) -> Options:

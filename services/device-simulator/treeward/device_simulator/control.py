@@ -5,7 +5,7 @@ from pydantic import ValidationError
 from treeward.device_simulator.engine import Engine
 from treeward.device_simulator.journal import Journal as Books
 from treeward.device_simulator.ledger import Caller
-from treeward.device_simulator.lines import number_of
+from treeward.runtime.device_lines import number_of
 from treeward.schemas.address import Address
 from treeward.schemas.device_control import (
     CONTROL_REQUEST,

@@ -19,7 +19,7 @@ from treeward.device_simulator.engine import Engine, JournalSynchronize
 from treeward.device_simulator.faults import FaultSet
 from treeward.device_simulator.journal import Journal
 from treeward.device_simulator.ledger import Caller
-from treeward.device_simulator.lines import LineConnection, listen, number_of
+from treeward.runtime.device_lines import LineConnection, listen, number_of
 from treeward.schemas.device import REQUEST, Status
 from treeward.schemas.units import explain_validation
 

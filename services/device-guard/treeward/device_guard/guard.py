@@ -1,0 +1,309 @@
+"""The guard: table 4 of the protocol in front of an adapter.
+
+For each address one thing happens at a time. What a call intends is on the disk before the adapter is asked, and what
+came of it before anybody is told. A call runs outside of its address's turn, so that others are told `busy` or wait for
+it; all else holds the turn.
+"""
+
+import asyncio
+import secrets
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pydantic_core
+
+from treeward.device_guard.adapter import Adapter, Errand, Finish, State, Told, Verb
+from treeward.device_guard.bring_about import decide_errand
+from treeward.device_guard.record_file import Kept, RecordFile
+from treeward.runtime.device_record import Decision
+from treeward.schemas.address import Address
+from treeward.schemas.device import Call, Isolate, Observe, Ping, Status, Synchronize
+from treeward.telemetry.logs import Log
+
+WAITING_MAX = 64
+"""So many requests may wait for the turn of one address; more are told `busy`."""
+
+
+class Caller(Protocol):
+    """Where an answer goes; the connection may be gone by then."""
+
+    def deliver(self, line: bytes) -> None:
+        """Send one line."""
+
+
+@dataclass(slots=True)
+class Place:
+    """One address while the guard runs."""
+
+    kept: Kept
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    queued: int = 0
+    waiting: list[tuple[Caller, int]] = field(default_factory=list)
+    """Who waits for the call in progress."""
+    isolated: bool = False
+    """The run in progress was ended by `isolate`."""
+
+
+class Guard:
+    """Serves requests; `handle` starts their work in `tasks`, and any error there must end the program."""
+
+    def __init__(
+        self, file: RecordFile, adapter: Adapter, tasks: asyncio.TaskGroup, log: Log, *, patience_s: float
+    ) -> None:
+        self._file = file
+        self._adapter = adapter
+        self._tasks = tasks
+        self._log = log
+        self._patience_s = patience_s
+        self.ending = False
+        """Nothing new is begun."""
+        kept, self._isolated = file.load()
+        self._places = {address: Place(one) for address, one in kept.items()}
+        for place in self._places.values():
+            if place.kept.run is not None:
+                tasks.create_task(self._end_left_over(place))
+
+    @property
+    def calls(self) -> int:
+        """How many calls are in progress, or not answered yet."""
+        return sum(place.kept.run is not None or bool(place.waiting) for place in self._places.values())
+
+    def handle(self, request: Synchronize | Call | Observe | Isolate | Ping, caller: Caller) -> None:
+        """Begin one request; its answer is delivered when it is known."""
+        match request:
+            case Ping():
+                say(caller, {"seq": request.seq, "status": Status.OK.value})
+            case Isolate():
+                self._tasks.create_task(self._isolate(request, caller))
+            case _:
+                place = self._place(Address(request.zone, request.kind, request.id))
+                if self.ending:
+                    answer(caller, request.seq, Status.UNREACHABLE, place.kept, "the guard is being stopped")
+                elif place.queued >= WAITING_MAX:
+                    answer(caller, request.seq, Status.BUSY, place.kept, f"{WAITING_MAX} requests wait for it already")
+                else:
+                    place.queued += 1
+                    self._tasks.create_task(self._in_turn(place, request, caller))
+
+    async def _in_turn(self, place: Place, request: Synchronize | Call | Observe, caller: Caller) -> None:
+        async with place.turn:
+            place.queued -= 1
+            match request:
+                case Call():
+                    await self._call(place, request, caller)
+                case Synchronize():
+                    await self._synchronize(place, request, caller)
+                case _:
+                    await self._observe(place, request, caller)
+
+    # --- calls ---------------------------------------------------------------------------------------------------
+
+    async def _call(self, place: Place, call: Call, caller: Caller) -> None:
+        kept, record = place.kept, place.kept.record
+        if self._is_isolated(kept, call.host):
+            answer(caller, call.seq, Status.UNREACHABLE, kept, f"host {call.host or kept.host} is isolated")
+            return
+        match record.decide_call(life=call.life, owner=call.owner, ticket=call.ticket):
+            case Decision.RUN:
+                await self._begin(place, call, caller)
+            case Decision.JOIN:
+                place.waiting.append((caller, call.seq))
+            case Decision.REMEMBERED:
+                status = Status.APPLIED if record.applied else Status.REFUSED
+                answer(caller, call.seq, status, kept, record.reason)
+            case decision:
+                answer(caller, call.seq, Status(decision.name.lower()), kept, why(decision, kept))
+
+    async def _begin(self, place: Place, call: Call, caller: Caller) -> None:
+        """Write down the intention, then act; whoever is killed in between finds it again."""
+        kept, record = place.kept, place.kept.record
+        again = call.ticket == record.begun
+        if not again:
+            kept.existed = kept.state.exists
+        begun_before = record.begun
+        record.become_begun(life=call.life, owner=call.owner, ticket=call.ticket)
+        kept.host = call.host or kept.host
+        kept.run = secrets.token_hex(16)
+        place.waiting = [(caller, call.seq)]
+        place.isolated = False
+        errand = Errand(
+            kept.run, Verb.CALL, kept.address, kept.host, call.life, call.ticket, call.operation, call.spec,
+            definition=kept.state.definition, existed=kept.existed, again=again, trace=call.trace,
+        )  # fmt: skip
+        await self._file.save(kept)
+        self._tasks.create_task(self._carry_out(place, errand, begun_before=begun_before))
+
+    async def _carry_out(self, place: Place, errand: Errand, *, begun_before: int) -> None:
+        kept, record = place.kept, place.kept.record
+        told = await self._adapter.carry_out(errand)
+        status, reason = Status.FAILED, told.reason
+        if place.isolated:
+            record.become_broken_off()
+            status, reason = Status.UNREACHABLE, f"host {kept.host} was isolated"
+        elif told.finish is Finish.OK:
+            kept.state = await self._state_after(errand, told)
+            record.become_answered(applied=True)
+            status = Status.APPLIED
+        elif told.finish is Finish.REFUSED:
+            reason = told.reason or "the adapter refuses and does not say why"
+            kept.state = await self._state_after(errand, told)
+            record.become_answered(applied=False, reason=reason)
+            status = Status.REFUSED
+        elif told.finish is Finish.UNREACHABLE:
+            record.become_withdrawn(begun=record.begun if errand.again else begun_before)
+            status = Status.UNREACHABLE
+        else:
+            record.become_broken_off()
+        kept.run = None
+        await self._file.save(kept)
+        waiting, place.waiting = place.waiting, []
+        for caller, seq in waiting:
+            answer(caller, seq, status, kept, reason)
+
+    async def _state_after(self, errand: Errand, told: Told) -> State:
+        """What exists now. If nobody can say, something does: what is said to be absent is placed elsewhere."""
+        if told.state is not None:
+            return told.state
+        seen = await self._look(errand.address, errand.host)
+        if seen.finish is Finish.OK and seen.state is not None:
+            return seen.state
+        return State(exists=True, definition=errand.definition or errand.spec)
+
+    # --- synchronize and observe ---------------------------------------------------------------------------------
+
+    async def _synchronize(self, place: Place, request: Synchronize, caller: Caller) -> None:
+        kept, record = place.kept, place.kept.record
+        if self._is_isolated(kept, request.host):
+            answer(caller, request.seq, Status.UNREACHABLE, kept, f"host {request.host or kept.host} is isolated")
+            return
+        decision = record.decide_synchronize(life=request.life, owner=request.owner)
+        if decision is not Decision.ACCEPT:
+            answer(caller, request.seq, Status(decision.name.lower()), kept, why(decision, kept))
+            return
+        record.become_accepted(life=request.life, owner=request.owner, emptied=request.absent)
+        await self._file.save(kept)
+        if record.in_progress is not None:
+            failed = f"ticket {record.in_progress} is in progress" if request.absent else None
+            answer(caller, request.seq, Status.FAILED if failed else Status.OK, kept, failed)
+            return
+        told = await self._look(kept.address, request.host or kept.host)
+        if told.finish is not Finish.OK or told.state is None:
+            answer(
+                caller, request.seq, Status.UNREACHABLE, kept, told.reason or "the adapter does not tell what exists"
+            )
+            return
+        kept.state = told.state
+        if told.ticket is not None and told.ticket == record.begun > record.last:
+            record.become_found_applied()
+            self._log.info("found out what a call came to", resource=str(kept.address), ticket=record.last)
+        status, reason = await self._bring_about(place, request, told)
+        await self._file.save(kept)
+        answer(caller, request.seq, status, kept, reason)
+
+    async def _bring_about(self, place: Place, request: Synchronize, told: Told) -> tuple[Status, str | None]:
+        """Make, move or remove what the owner says belongs here or not."""
+        kept = place.kept
+        errand = decide_errand(request, kept.record, kept.state, at_host=told.host, run=secrets.token_hex(16))
+        if errand is None:
+            return Status.OK, None
+        kept.run, place.isolated = errand.run, False
+        kept.host = request.host or kept.host
+        await self._file.save(kept)
+        done = await self._adapter.carry_out(errand)
+        kept.state = await self._state_after(errand, done)
+        kept.run = None
+        if done.finish is Finish.OK and not place.isolated:
+            return Status.OK, None
+        return Status.FAILED, done.reason or f"the adapter could not {errand.verb} it"
+
+    async def _observe(self, place: Place, request: Observe, caller: Caller) -> None:
+        kept = place.kept
+        if kept.record.in_progress is None:
+            told = await self._look(kept.address, kept.host)
+            if told.finish is not Finish.OK or told.state is None:
+                answer(caller, request.seq, Status.UNREACHABLE, kept, told.reason)
+                return
+            kept.state = told.state
+        answer(caller, request.seq, Status.OK, kept, None)
+        if kept.record == type(kept.record)() and not kept.state.exists and not place.queued:
+            self._places.pop(kept.address, None)  # nobody but curiosity has ever asked for it
+
+    async def _look(self, address: Address, host: str | None) -> Told:
+        return await self._adapter.carry_out(Errand(secrets.token_hex(16), Verb.OBSERVE, address, host))
+
+    # --- isolate, and what an earlier guard has left -------------------------------------------------------------
+
+    async def _isolate(self, request: Isolate, caller: Caller) -> None:
+        kept = Kept(Address(request.zone, request.kind, request.id))
+        if request.kind != "host":
+            answer(
+                caller, request.seq, Status.INVALID, kept, f"kind: only a host can be isolated, not a {request.kind}"
+            )
+            return
+        name = (request.zone, request.id)
+        self._file.set_isolated(*name, not request.undo)
+        (self._isolated.discard if request.undo else self._isolated.add)(name)
+        if not request.undo:
+            on_it = [
+                place
+                for place in self._places.values()
+                if place.kept.run is not None and (place.kept.address.zone, place.kept.host) == name
+            ]
+            for place in on_it:
+                place.isolated = True
+            for place in on_it:
+                if place.kept.run is not None:
+                    await self._adapter.end(place.kept.run, patience_s=0.0)
+        answer(caller, request.seq, Status.OK, kept, None)
+
+    async def _end_left_over(self, place: Place) -> None:
+        """Before anything is said of an address, what a guard that was killed had begun there must be over."""
+        async with place.turn:
+            kept = place.kept
+            assert kept.run is not None
+            found = await self._adapter.end(kept.run, patience_s=self._patience_s)
+            self._log.warning(
+                "an earlier guard was killed in the middle of a call", resource=str(kept.address),
+                begun=kept.record.begun, last=kept.record.last, still_running=found,
+            )  # fmt: skip
+            kept.run = None
+            await self._file.save(kept)
+
+    # --- small things --------------------------------------------------------------------------------------------
+
+    def _place(self, address: Address) -> Place:
+        place = self._places.get(address)
+        if place is None:
+            place = self._places[address] = Place(Kept(address))
+        return place
+
+    def _is_isolated(self, kept: Kept, host: str | None) -> bool:
+        return (kept.address.zone, host or kept.host) in self._isolated
+
+
+def why(decision: Decision, kept: Kept) -> str:
+    """Why a request is turned away."""
+    record = kept.record
+    match decision:
+        case Decision.FENCED:
+            return f"life {record.high} of {record.owner} was accepted"
+        case Decision.OLDER:
+            return f"ticket {record.last} has been answered"
+        case _:
+            return f"ticket {record.in_progress} is in progress"
+
+
+def answer(caller: Caller, seq: int, status: Status, kept: Kept, reason: str | None) -> None:
+    """Tell the record and what exists."""
+    record, state = kept.record, kept.state
+    fields: dict[str, Any] = {
+        "seq": seq, "status": status.value, "reason": reason, "high": record.high, "owner": record.owner,
+        "last": record.last, "last_applied": record.applied, "last_reason": record.reason, "begun": record.begun,
+        "exists": state.exists, "definition": state.definition, "observed": state.observed,
+    }  # fmt: skip
+    say(caller, fields)
+
+
+def say(caller: Caller, fields: dict[str, Any]) -> None:
+    """Send one answer."""
+    caller.deliver(pydantic_core.to_json(fields, exclude_none=True) + b"\n")
