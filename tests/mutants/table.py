@@ -122,9 +122,9 @@ MUTANTS = (
     Mutant(
         "answered is not fetched",
         "S8",
-        S + "pod_owner.py",
-        "        row.answered = event.answered\n",
-        "        row.answered = 0\n",
+        S + "row.py",
+        "        self.answered = event.answered\n",
+        "        self.answered = 0\n",
         (POD,),
     ),
     Mutant(
@@ -192,7 +192,7 @@ MUTANTS = (
     Mutant(
         "no synchronize",
         "R5",
-        S + "pod_owner.py",
+        S + "row.py",
         "Phase.QUARANTINED if event.quarantined else Phase.INITIALIZED",
         "Phase.QUARANTINED if event.quarantined else Phase.READY",
         (POD,),
@@ -218,7 +218,8 @@ MUTANTS = (
         "a silent synchronize is waited for",
         "available",
         S + "pod_owner.py",
-        "        elif row.phase is Phase.SYNCHRONIZING:\n            self.effects.append(Abandon(row.token))",
+        "        elif row.phase in (Phase.SYNCHRONIZING, Phase.ISOLATING):\n"
+        "            self.effects.append(Abandon(row.token))",
         "        elif False:\n            self.effects.append(Abandon(row.token))",
         (POD,),
     ),

@@ -17,6 +17,7 @@ STEPS = some.lists(
         some.tuples(some.just("acknowledge")),
         some.tuples(some.just("fetch"), some.integers(0, 9)),
         some.tuples(some.just("tick"), some.sampled_from((0.05, 0.5, 3.0, 6.0))),
+        some.tuples(some.just("sleep"), some.sampled_from((3.0, 6.0))),
         some.tuples(some.just("mark"), KEY, some.integers(0, 7)),
     ),
     max_size=120,

@@ -191,7 +191,15 @@ class Bench:
         self._collect()
 
     def tick(self, seconds: float) -> None:
-        """Time passes."""
+        """Time passes, and the owner is awake."""
+        ends_s = self.now_s + seconds
+        while self.now_s < ends_s:
+            self.now_s = min(ends_s, self.now_s + 0.5)
+            self.owner.tick(self.now_s)
+            self._collect()
+
+    def sleep(self, seconds: float) -> None:
+        """Time passes, and the owner was held up meanwhile."""
         self.now_s += seconds
         self.owner.tick(self.now_s)
         self._collect()

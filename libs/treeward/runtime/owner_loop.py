@@ -16,13 +16,16 @@ from treeward.runtime.last_events import LastEvents
 from treeward.runtime.owner_telemetry import OwnerTelemetry
 from treeward.runtime.tasks import Tasks
 from treeward.schemas import streams, subjects
+from treeward.schemas.address import ZONE_PARTITION
 from treeward.schemas.device import Answer
 from treeward.schemas.events import Event
 from treeward.schemas.mailbox import Message
+from treeward.schemas.places import PlaceSaid
 from treeward.supervision import effects
 from treeward.supervision.effects import Effect
 
 TICK_S = 0.05
+ASK_PLACE_S = 2.0
 MAILBOX_MARGIN_S = 5.0
 """How far before its claim an owner begins to read its mailbox: servers' clocks may differ by that much."""
 
@@ -54,6 +57,8 @@ class DeviceOwner(Owner, Protocol):
     """An owner that acts on a device."""
 
     def on_answer(self, key: str, token: int, answer: Answer, now_s: float) -> None: ...  # noqa: D102
+
+    def on_place(self, key: str, token: int, said: PlaceSaid | None, now_s: float) -> None: ...  # noqa: D102
 
 
 class OwnerLoop:
@@ -149,6 +154,10 @@ class OwnerLoop:
                     self._device.cancel(number)
             case effects.Fetch(key, at_least):
                 self._fetches.fetch(key, at_least)
+            case effects.Suspect():
+                self.telemetry.suspects_itself(effect)
+            case effects.AskPlace():
+                self._tasks.spawn(self._ask_place(effect))
             case effects.GiveUp(reason, fenced):
                 self.closed = True
                 self._gave_up(reason, fenced)
@@ -202,6 +211,16 @@ class OwnerLoop:
             self.carry_out()
 
         self._appender.append(drafts, done)
+
+    # --- the zone's owner ----------------------------------------------------------------------------------------
+
+    async def _ask_place(self, effect: effects.AskPlace) -> None:
+        subject = subjects.owner_api("place", self.zone, ZONE_PARTITION)
+        body = effect.asked.model_dump_json().encode()
+        answer = await self.context.bus.request(subject, body, timeout_s=ASK_PLACE_S)
+        owner: DeviceOwner = self.owner  # type: ignore[assignment]  # only device owners ask for places
+        owner.on_place(effect.key, effect.token, codec.place_said_of(answer), self.context.now_s())
+        self.carry_out()
 
     # --- device --------------------------------------------------------------------------------------------------
 

@@ -113,6 +113,23 @@ class OwnerTelemetry:
         if refused.fenced:
             self._context.metrics.counter(names.APPENDS_REFUSED, self._zone).inc()
 
+    def suspects_itself(self, effect: effects.Suspect) -> None:
+        """Most of the processes failed at once, and none of them is blamed; or nothing helps."""
+        step = "escalates" if effect.escalates else "suspects"
+        self._context.metrics.counter(names.SELF_SUSPICIONS, self._zone, self._partition, step).inc()
+        says = {
+            "suspects": "most of its processes failed at once, and suspects itself first",
+            "escalates": "cannot help its processes, and asks its supervisor",
+        }
+        self._context.log.warning(
+            says[step],
+            zone=self._zone,
+            pod=self._partition,
+            epoch=self._epoch,
+            failed=effect.failed,
+            reason=effect.reason,
+        )
+
     def in_doubt(self) -> None:
         """An append was never answered."""
         self._context.metrics.counter(names.APPENDS_IN_DOUBT, self._zone).inc()

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from treeward.schemas.events import Event
 from treeward.schemas.mailbox import Message
+from treeward.schemas.places import PlaceAsked
 
 
 class Send(NamedTuple):
@@ -85,6 +86,14 @@ class Isolate(NamedTuple):
     life: int
 
 
+class AskPlace(NamedTuple):
+    """Ask the zone's owner for a place for what is to move, and report what it says."""
+
+    key: str
+    token: int
+    asked: PlaceAsked
+
+
 class Abandon(NamedTuple):
     """Nobody waits for the answer of this request any more."""
 
@@ -137,6 +146,7 @@ Effect = (
     | Synchronize
     | Call
     | Isolate
+    | AskPlace
     | Abandon
     | GiveUp
     | Suspect

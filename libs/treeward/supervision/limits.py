@@ -23,6 +23,10 @@ class Limits:
     restart_period_s: float = 60.0
     backoff_s_min: float = 0.1
     backoff_s_max: float = 30.0
+    pod_restarts_per_s: float = 200.0
+    """Restarts that a pod begins in a second; what crashed beyond that stands in line."""
+    pod_restarts_at_once: int = 256
+    """Restarts of a pod that the device has not accepted yet, at most."""
     idle_row_s: float = 60.0
     """An idle row that nobody used for that long is forgotten: the last event of its resource knows the rest."""
     heartbeat_s: float = 0.25
@@ -40,6 +44,8 @@ class Limits:
             raise ValueError("window must be at least 1 and at most credit")
         if not 0 < self.backoff_s_min <= self.backoff_s_max:
             raise ValueError("backoff_s_min must be above 0 and at most backoff_s_max")
+        if not (self.pod_restarts_per_s > 0 and self.pod_restarts_at_once >= 1):
+            raise ValueError("a pod must be able to restart something: pod_restarts_per_s and _at_once are above 0")
         if not 0 < self.resend_s <= self.resend_max_s:
             raise ValueError("resend_s must be above 0 and at most resend_max_s")
 

@@ -6,22 +6,26 @@ to its call or remembers of it; any other answer needs a life that the device ha
 called.
 """
 
-from collections.abc import Iterator
-
 from treeward.schemas.device import Answer, Status
-from treeward.schemas.events import Event, EventType, Outcome, Verdict
+from treeward.schemas.events import Event, Outcome, Verdict
 from treeward.schemas.mailbox import Message
+from treeward.schemas.places import PlaceSaid
 from treeward.supervision.alarms import Alarms
 from treeward.supervision.effects import Abandon, Call, Effect, Fetch, GiveUp, Isolate, Synchronize
+from treeward.supervision.idle_rows import IdleRows
 from treeward.supervision.isolation import asks_to_isolate, is_in_doubt, knows_record
 from treeward.supervision.knowledge import began_at, pod_of
 from treeward.supervision.limits import Limits
+from treeward.supervision.obeying import obey
 from treeward.supervision.pod_log import PodLog
+from treeward.supervision.pod_moves import PodMoves
+from treeward.supervision.pod_policies import PodPolicies
 from treeward.supervision.pod_recovery import PodRecovery
-from treeward.supervision.process_step import Act, BreakDown, Conclude, HandOff, decide_step
+from treeward.supervision.policies import Said
+from treeward.supervision.process_step import Act, BreakDown, Conclude, Empty, FindPlace, HandOff, Leave, decide_step
 from treeward.supervision.row import Phase, Row, early_of
+from treeward.supervision.self_suspicion import Escalation, Failure
 
-GC_ROWS_PER_TICK = 2_000
 DOUBLED_MAX = 16
 """A wait is doubled so often at most: 2.0**1024 is an OverflowError, half an hour after a device has gone away."""
 
@@ -30,14 +34,19 @@ class PodOwner:
     """The fold of one pod in one epoch. Inputs are methods; effects gather in `effects` until the caller takes them."""
 
     def __init__(
-        self, zone: str, pod: str, epoch: int, limits: Limits, *, may_move: bool = True, isolated: bool = False
+        self,
+        zone: str,
+        pod: str,
+        epoch: int,
+        limits: Limits,
+        *,
+        isolated: bool = False,
+        policies: Said = None,
     ) -> None:
         self.zone = zone
         self.pod = pod
         self.epoch = epoch
         self.limits = limits
-        self.may_move = may_move
-        """False: the pod has a device of its own, which nobody would empty behind a move (PROTOCOL H15)."""
         self.isolated = isolated
         """A person has said that nothing of the pod's device acts any more: what is there is let go without it."""
         self.rows: dict[str, Row] = {}
@@ -45,9 +54,11 @@ class PodOwner:
         self.dropped = 0
         """Messages that the take rule refused."""
         self._log = PodLog(zone, pod, epoch)
-        self._recovery = PodRecovery(limits, self.rows, self._log)
+        self.policies = PodPolicies(limits, policies)
+        self._recovery = PodRecovery(limits, self.rows, self._log, self.policies)
         self._alarms = Alarms()
-        self._sweep: Iterator[str] = iter(())
+        self._moves = PodMoves(limits, self._log, self._alarms)
+        self._broom = IdleRows(limits)
 
     @property
     def effects(self) -> list[Effect]:
@@ -87,6 +98,8 @@ class PodOwner:
 
     def on_fetched(self, key: str, position: int, event: Event | None, now_s: float) -> None:
         """The last event of a resource: whether it is ours, and what its process was."""
+        if key.startswith("host.") and event is not None:
+            self.policies.learn_host(key.removeprefix("host."), event.policies)
         row = self.rows.get(key)
         if row is None or row.phase is not Phase.FETCHING:
             return
@@ -99,21 +112,7 @@ class PodOwner:
             self.dropped += len(early)
             del self.rows[key]
             return
-        row.life = max(began_at(event, position), self.epoch)
-        row.answered = event.answered
-        row.host = event.host
-        row.definition = event.definition
-        row.reserves = event.reserves or event.definition
-        row.observed = event.observed
-        row.make = event.existed
-        row.moved = event.moved
-        row.moved_reason = event.reason if event.type is EventType.PLACED else None
-        row.paused = event.paused
-        row.draining = event.draining
-        row.isolated = event.isolated
-        row.released = event.released
-        row.phase = Phase.QUARANTINED if event.quarantined else Phase.INITIALIZED
-        row.reason = event.reason if event.quarantined else None
+        row.remember(event, max(began_at(event, position), self.epoch))
         for message in early_of(early, row.life):
             if message.released > row.released:
                 self._recovery.hear_release(row, message.released, now_s)
@@ -139,8 +138,18 @@ class PodOwner:
             self._on_synchronized(row, answer, now_s)
         elif row.phase is Phase.ISOLATING:
             self._on_isolated(row, answer, now_s)
+        elif row.phase is Phase.EMPTYING:
+            self._moves.on_emptied(row, answer, now_s)
+            self._advance(row, now_s)
         elif row.phase is Phase.CALLED:
             self._on_called(row, answer, now_s)
+
+    def on_place(self, key: str, token: int, said: PlaceSaid | None, now_s: float) -> None:
+        """The zone's owner said where something could go; None: it could not be asked."""
+        row = self.rows.get(key)
+        if row is not None and row.phase is Phase.ASKING and row.token == token:
+            self._moves.on_place(row, said, now_s)
+            self._advance(row, now_s)
 
     def on_appended(self, token: int, position: int, now_s: float) -> None:
         """An append is in the log; `position` is that of its last event."""
@@ -152,6 +161,9 @@ class PodOwner:
             self._on_answered(row, Phase.READY if then == "answered" else Phase.INITIALIZED, now_s)
         elif then == "gone":
             self._on_gone(row, now_s)
+        elif then == "leaving":
+            row.phase = Phase.READY
+            self._advance(row, now_s)
         elif then == "crashed":
             self._recovery.on_crashed(row, position, now_s)
             self._advance(row, now_s)
@@ -164,15 +176,23 @@ class PodOwner:
 
     def tick(self, now_s: float) -> None:
         """Time has passed: back-offs end, calls without an answer crash their process, idle rows are forgotten."""
+        held_up = self._recovery.tick(now_s)
         for key in self._alarms.rows_due(now_s):
             row = self.rows.get(key)
             if row is not None:
                 self._advance(row, now_s)
-        for key, token in self._alarms.silent(now_s):
+        for key in self._recovery.called(now_s):
             row = self.rows.get(key)
-            if row is not None and row.token == token:
-                self._on_silence(row, now_s)
-        self._forget_idle(now_s)
+            if row is not None:
+                self._advance(row, now_s)
+            if row is None or row.phase is not Phase.SYNCHRONIZING:
+                self._recovery.line.ended(key)  # there is nothing left for it to do
+        if not held_up:  # else the answers wait to be read: they come first
+            for key, token in self._alarms.silent(now_s):
+                row = self.rows.get(key)
+                if row is not None and row.token == token:
+                    self._on_silence(row, now_s)
+        self._broom.forget(self.rows, now_s)
 
     def stop_taking(self) -> None:
         """Take no further unit: what is in hand ends, then `drained` is true (planned hand-off)."""
@@ -181,7 +201,7 @@ class PodOwner:
     @property
     def drained(self) -> bool:
         """Whether no device call and no append is on its way."""
-        return all(row.phase not in (Phase.CALLED, Phase.COMMITTING) for row in self.rows.values())
+        return all(row.phase not in (Phase.EMPTYING, Phase.CALLED, Phase.COMMITTING) for row in self.rows.values())
 
     def give_up(self, reason: str, *, fenced: bool) -> None:
         """Stop with nothing owned: replaced, or in doubt."""
@@ -192,7 +212,13 @@ class PodOwner:
         """What is in hand and why it waits, for `explain`; phase `absent`: the resource is not in use here."""
         row = self.rows.get(key)
         said: dict[str, object] = row.describe(now_s) if row is not None else {"phase": "absent"}
-        return {"epoch": self.epoch, "stopping": self.stopping} | said
+        told: dict[str, object] = {"epoch": self.epoch, "stopping": self.stopping}
+        return told | self._recovery.describe(row, now_s) | said
+
+    @property
+    def escalation(self) -> Escalation | None:
+        """What this owner asks of its parent, if nothing helps; it goes on meanwhile."""
+        return self._recovery.suspicion.escalation
 
     # --- one unit ------------------------------------------------------------------------------------------------
 
@@ -211,6 +237,8 @@ class PodOwner:
             self._alarms.expect(row.key, row.token, now_s + self.limits.call_timeout_s)
             self.effects.append(Isolate(row.key, row.token, row.life))
         elif row.phase is Phase.INITIALIZED:
+            if not self._recovery.may_begin(row, now_s):
+                return
             row.phase = Phase.SYNCHRONIZING
             row.token = self._log.token()
             self._alarms.expect(row.key, row.token, now_s + self.limits.call_timeout_s)
@@ -224,25 +252,34 @@ class PodOwner:
         """No answer in time. To synchronize again is always safe; after a call only the next life can tell."""
         silence = f"the device did not answer within {self.limits.call_timeout_s:g} s"
         if row.phase is Phase.CALLED:
-            self._recovery.crash(row, Verdict.MAYBE_STARTED, silence, now_s)
+            self._recovery.crash(row, Verdict.MAYBE_STARTED, silence, now_s, Failure.SILENT)
+        elif row.phase in (Phase.ASKING, Phase.EMPTYING):
+            self._moves.on_silence(row, now_s)
+            self._advance(row, now_s)
         elif row.phase in (Phase.SYNCHRONIZING, Phase.ISOLATING):
             self.effects.append(Abandon(row.token))
             row.phase = Phase.INITIALIZED
             row.reason = silence
             row.retries += 1
+            self._recovery.failed(row, Failure.SILENT, now_s)
             self._advance(row, now_s)
 
     def _decide(self, row: Row, now_s: float) -> None:
         unit = row.hand
         assert unit is not None, "something is in hand"
-        match decide_step(row, unit, pod=self.pod, may_move=self.may_move, now_s=now_s):
+        match decide_step(row, unit, now_s=now_s):
             case Conclude(outcome, reason):
-                if unit.mark is None and outcome is Outcome.COMPLETED:
-                    row.paused = {"pause": True, "resume": False}.get(unit.operation, row.paused)
-                    row.draining = {"drain": True, "resume": False}.get(unit.operation, row.draining)
+                if outcome is Outcome.COMPLETED:
+                    self._obey(row, unit)
                 self._log.answer(row, outcome, reason, now_s)
             case HandOff(reason):
                 self._log.hand_off(row, now_s, reason)
+            case FindPlace(host):
+                self._moves.ask(row, host, now_s)
+            case Leave(reason):
+                self._moves.leave(row, reason, now_s)
+            case Empty():
+                self._moves.empty(row, now_s)
             case BreakDown(verdict, reason):
                 self._recovery.crash(row, verdict, reason, now_s)
             case Act():
@@ -251,6 +288,10 @@ class PodOwner:
                 row.token = self._log.token()
                 self._alarms.expect(row.key, row.token, now_s + self.limits.call_timeout_s)
                 self.effects.append(Call(row.key, row.token, row.life, row.host, unit))
+
+    def _obey(self, row: Row, unit: Message) -> None:
+        if obey(row, unit) and row.key.startswith("host."):
+            self.policies.learn_host(row.key.removeprefix("host."), row.policies)
 
     def _on_isolated(self, row: Row, answer: Answer, now_s: float) -> None:
         """The device has fenced the host, or says why it cannot. No life was accepted: the next unit synchronizes."""
@@ -282,7 +323,7 @@ class PodOwner:
         if row.key.startswith("host."):  # it cannot be elsewhere
             self._log.answer(row, Outcome.FAILED, reason, now_s)
         else:
-            self._log.hand_off(row, now_s, reason, last_unknown=doubt)
+            self._log.hand_off(row, now_s, reason, last_unknown=doubt, emptied=True)  # what is fenced holds nothing
 
     def _on_synchronized(self, row: Row, answer: Answer, now_s: float) -> None:
         if answer.status is Status.UNREACHABLE and answer.isolated:
@@ -293,6 +334,7 @@ class PodOwner:
             self._try_again(row, answer, now_s)
             return
         row.phase = Phase.READY
+        self._recovery.accepted(row, now_s)
         row.retries = 0
         row.reason = None
         row.make = False
@@ -320,12 +362,18 @@ class PodOwner:
             self.limits.busy_retry_max_s, self.limits.busy_retry_min_s * 2.0 ** min(row.retries, DOUBLED_MAX)
         )
         row.retries += 1
+        self._recovery.line.ended(row.key)
+        if answer.status is Status.UNREACHABLE:
+            self._recovery.failed(row, Failure.UNREACHABLE, now_s)
         self._advance(row, now_s)
 
     def _on_called(self, row: Row, answer: Answer, now_s: float) -> None:
         if answer.status in (Status.APPLIED, Status.REFUSED):
             self._learn(row, answer)
             applied = answer.status is Status.APPLIED
+            self._recovery.suspicion.on_helped(now_s)
+            if applied and row.hand is not None:
+                self._obey(row, row.hand)
             self._log.answer(row, Outcome.COMPLETED if applied else Outcome.FAILED, answer.reason, now_s)
             return
         nothing_done = answer.status in (Status.UNREACHABLE, Status.INVALID)
@@ -358,21 +406,3 @@ class PodOwner:
         del self.rows[row.key]
         for message in row.early:
             self.on_message(row.key, message, now_s)
-
-    # --- small things --------------------------------------------------------------------------------------------
-
-    def _forget_idle(self, now_s: float) -> None:
-        """Forget rows that nobody used for a while, a slice at a time: what they were is in the log."""
-        for _ in range(min(GC_ROWS_PER_TICK, len(self.rows))):
-            key = next(self._sweep, None)
-            if key is None:
-                self._sweep = iter(list(self.rows))
-                return
-            row = self.rows.get(key)
-            if (
-                row is not None
-                and row.idle
-                and now_s - row.used_s > self.limits.idle_row_s
-                and now_s - max(row.crashed_at_s, default=0.0) > self.limits.restart_period_s
-            ):
-                del self.rows[key]

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
-from treeward.supervision.limits import Limits
+from treeward.supervision.policies import RestartPolicy
+
+DOUBLED_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +24,17 @@ class Escalate:
 
 
 def decide_restart(
-    limits: Limits, *, restarted_at_s: Sequence[float], now_s: float, jitter: float
+    policy: RestartPolicy, *, restarted_at_s: Sequence[float], now_s: float, jitter: float
 ) -> Restart | Escalate:
     """Choose between trying again and escalating, given when we last restarted.
 
     OTP's restart intensity: more than `restarts_max` within the period is not going to mend itself. `jitter` is in
     [0, 1): half of the delay is spread, so that what crashed together does not come back together.
     """
-    count = sum(now_s - at_s < limits.restart_period_s for at_s in restarted_at_s)
-    if count >= limits.restarts_max:
+    count = sum(now_s - at_s < policy.period_s for at_s in restarted_at_s)
+    if count >= policy.restarts_max:
         return Escalate(restarts=count)
-    delay_s = min(limits.backoff_s_max, limits.backoff_s_min * 2.0**count)
+    delay_s = min(policy.backoff_s_max, policy.backoff_s_min * 2.0 ** min(count, DOUBLED_MAX))
     return Restart(delay_s=delay_s * (0.5 + 0.5 * jitter))
 
 

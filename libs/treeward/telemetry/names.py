@@ -108,6 +108,12 @@ MAILBOX_DROPPED = Metric(
 )
 CRASHES = Metric("treeward_crashes", "counter", "Processes crashed.", ("zone", "kind"))
 QUARANTINES = Metric("treeward_quarantines", "counter", "Processes put into quarantine.", ("zone", "kind"))
+SELF_SUSPICIONS = Metric(
+    "treeward_self_suspicions",
+    "counter",
+    "Times that most children of a supervisor failed at once and it suspected itself, or asked its parent for help.",
+    ("zone", "pod", "step"),
+)
 TAKEOVERS = Metric("treeward_takeovers", "counter", "Branches claimed for an instance.", ("zone", "level", "reason"))
 MOVES = Metric("treeward_moves", "counter", "Resources handed off.", ("zone",))
 APPENDS_REFUSED = Metric(

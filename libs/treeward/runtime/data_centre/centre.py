@@ -17,12 +17,12 @@ from treeward.runtime.data_centre.nats_child import NATS, NatsChild, StartError
 from treeward.runtime.embedded_nats import EmbeddedNats, free_port
 from treeward.runtime.settings import Settings
 from treeward.schemas.address import ROOT
-from treeward.supervision.limits import Limits
+from treeward.supervision.policies import RestartPolicy
 from treeward.supervision.restart import Restart, decide_restart
 
 ORDER_OF_END = ("pod-agent", "zone-supervisor", "orchestrator", SIMULATOR, NATS)
 """Whoever needs something ends before it."""
-MEND_LIMITS = Limits(restarts_max=1_000_000, restart_period_s=60.0, backoff_s_min=0.2, backoff_s_max=10.0)
+MEND = RestartPolicy(restarts_max=1_000_000, period_s=60.0, backoff_s_min=0.2, backoff_s_max=10.0)
 """A program is started again without end: whoever runs this is told each time, and decides."""
 CONNECT_S = 10.0
 DEVICE_READY_S = 15.0
@@ -131,10 +131,10 @@ class DataCentre:
         return said
 
     def _pause_s(self, name: str, now_s: float) -> float:
-        recent = [at_s for at_s in self._restarted_at_s.get(name, []) if now_s - at_s < MEND_LIMITS.restart_period_s]
+        recent = [at_s for at_s in self._restarted_at_s.get(name, []) if now_s - at_s < MEND.period_s]
         self._restarted_at_s[name] = recent
-        decision = decide_restart(MEND_LIMITS, restarted_at_s=recent, now_s=now_s, jitter=self._chance.random())
-        return decision.delay_s if isinstance(decision, Restart) else MEND_LIMITS.backoff_s_max
+        decision = decide_restart(MEND, restarted_at_s=recent, now_s=now_s, jitter=self._chance.random())
+        return decision.delay_s if isinstance(decision, Restart) else MEND.backoff_s_max
 
     async def end(self, *, hurry: asyncio.Event | None = None) -> list[str]:
         """End everything in order, each service after those that need it; returns who had to be killed.

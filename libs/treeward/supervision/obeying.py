@@ -1,0 +1,23 @@
+"""What a completed unit changes in the process itself: whether it is paused, whether it drains, its policies. Pure."""
+
+from treeward.schemas.mailbox import Message
+from treeward.supervision.policies import configured
+from treeward.supervision.row import Row
+
+
+def obey(row: Row, unit: Message) -> bool:
+    """Take over what the unit says of its process; True: its policies are others now."""
+    match unit.operation:
+        case "pause":
+            row.paused = True
+        case "resume":
+            row.paused = row.draining = False
+        case "drain":
+            row.draining = True
+        case "configure":
+            row.policies = configured(row.policies, unit.spec)
+            return True
+        case "create":
+            row.policies = configured(None, (unit.spec or {}).get("policies"))
+            return True
+    return False
