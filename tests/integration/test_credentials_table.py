@@ -344,6 +344,7 @@ async def test_everything_that_is_allowed_works(site: Site) -> None:
             return b"yes"
 
         await agent.serve(subjects.owner_api("explain", "zone-a", "a1"), yes)
+        await supervisor.serve(subjects.owner_api("place", "zone-a", "zone"), yes)
         await agent.serve(subjects.control("pod-agent-1"), yes)
         await supervisor.serve(subjects.control("zone-supervisor-1"), yes)
         await site.bus.serve(subjects.api("state", "*"), yes)
@@ -353,6 +354,9 @@ async def test_everything_that_is_allowed_works(site: Site) -> None:
         explain = subjects.owner_api("explain", "zone-a", "a1")
         assert await site.bus.request(explain, b"", timeout_s=5.0) == b"yes"
         works(AGENT, "tells an orchestrator what it has in hand")
+        for bus in (agent, supervisor):
+            assert await bus.request(subjects.owner_api("place", "zone-a", "zone"), b"", timeout_s=5.0) == b"yes"
+        works(AGENT, "asks its supervisor for a place")
         for instance in ("pod-agent-1", "zone-supervisor-1"):
             assert await operator.request(subjects.control(instance), b"", timeout_s=5.0) == b"yes"
         works("operator", "drains an instance")

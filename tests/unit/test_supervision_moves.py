@@ -61,10 +61,10 @@ def arrived(host: str) -> Row:
 
 
 def test_a_migrate_that_has_moved_is_answered_completed_whatever_its_mark() -> None:
-    step = decide_step(arrived("h2"), unit(5, mark=CANCELLED), pod="p1", may_move=True, now_s=11.0)
+    step = decide_step(arrived("h2"), unit(5, mark=CANCELLED), now_s=11.0)
     assert step == Conclude(Outcome.COMPLETED, None)
 
 
 def test_another_unit_that_made_it_move_is_still_cancelled_where_it_arrived() -> None:
-    step = decide_step(arrived("h2"), unit(5, "stop", mark=CANCELLED), pod="p1", may_move=True, now_s=11.0)
+    step = decide_step(arrived("h2"), unit(5, "stop", mark=CANCELLED), now_s=11.0)
     assert step == Conclude(Outcome.CANCELLED, "by ticket 6")

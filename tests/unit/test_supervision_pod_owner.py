@@ -8,7 +8,8 @@ import pytest
 from treeward.schemas.device import Answer, Status
 from treeward.schemas.events import Event, EventType, Outcome, Verdict
 from treeward.schemas.mailbox import Mark, Message
-from treeward.supervision.effects import Append, Call, Effect, Fetch, GiveUp, Synchronize
+from treeward.schemas.places import PlaceSaid
+from treeward.supervision.effects import Append, AskPlace, Call, Effect, Fetch, GiveUp, Synchronize
 from treeward.supervision.limits import Limits
 from treeward.supervision.pod_owner import PodOwner
 
@@ -56,6 +57,12 @@ class Owner:
         assert isinstance(request, Call | Synchronize)
         self.fold.on_answer(KEY, request.token, Answer(seq=1, status=status, **fields), self.now_s)
         return self.take()
+
+    def place(self, asked: Effect, **said: Any) -> Effect:
+        """The zone's owner says where it could go."""
+        assert isinstance(asked, AskPlace)
+        self.fold.on_place(KEY, asked.token, PlaceSaid(**said), self.now_s)
+        return self.take()[-1]
 
     def store(self, append: Effect) -> list[Effect]:
         assert isinstance(append, Append)
@@ -183,7 +190,8 @@ def test_a_process_that_crashes_too_often_is_quarantined_until_it_is_released() 
 
 def test_a_unit_that_would_rather_move_is_handed_off_after_a_crash_and_only_once() -> None:
     moving = message(reallocate=True, attempts=1)
-    event = said(Owner().synchronized(moving, last=4, last_applied=True))
+    owner = Owner()
+    event = said(owner.place(owner.synchronized(moving, last=4, last_applied=True), host="host-2"))
     assert (event.type, event.existed, event.pod, event.left) == (EventType.HANDED_OFF, True, None, "host-1")
     assert event.last is not None
     assert (event.last.ticket, event.last.applied) == (4, True)
@@ -192,7 +200,9 @@ def test_a_unit_that_would_rather_move_is_handed_off_after_a_crash_and_only_once
 
 def test_a_migration_lets_go_here_and_is_answered_there() -> None:
     unit = message(5, "migrate", spec={"host": "host-2"})
-    assert said(Owner().synchronized(unit)).type is EventType.HANDED_OFF
+    owner = Owner()
+    event = said(owner.place(owner.synchronized(unit), host="host-2"))
+    assert (event.type, event.left, event.to) == (EventType.HANDED_OFF, "host-1", "host-2")
     there = said(Owner(host="host-2", moved=5, existed=True).synchronized(unit))
     assert (there.type, there.host) == (EventType.COMPLETED, "host-2")
     elsewhere = said(Owner(host="host-3", moved=5, existed=True).synchronized(unit))

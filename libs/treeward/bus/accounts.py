@@ -79,7 +79,12 @@ def _cross(rights: Rights, accounts: dict[str, _Account]) -> None:
                 supervisor = account_of("zone-supervisor", rights.zone)
                 above = accounts.setdefault(supervisor, _Account())
                 _share("stream", subject, subject, own, rights.account, above, supervisor)
-        elif not subject.startswith("_R_."):
+        elif subject.startswith("tw.owner."):
+            if rights.role == "pod-agent":  # what it asks is answered by its supervisor, without a way round
+                supervisor = account_of("zone-supervisor", rights.zone)
+                above = accounts.setdefault(supervisor, _Account())
+                _share("service", subject, subject, above, supervisor, own, rights.account)
+        elif not subject.startswith(("_R_.", "_INBOX_")):
             there = API + subject.removeprefix(API_ELSEWHERE) if subject.startswith(API_ELSEWHERE) else subject
             many = ".CONSUMER.MSG.NEXT." in subject or subject.startswith("$SRV.")
             _share("chunks" if many else "service", there, subject, core, CORE, own, rights.account)

@@ -112,6 +112,11 @@ def announcements() -> list[str]:
     return [f"$SRV.{verb}{rest}" for verb in VERBS for rest in ("", ".treeward", ".treeward.*")]
 
 
+def place_of(zone: str) -> str:
+    """Where the owner of a pod asks for a place elsewhere."""
+    return subjects.owner_api("place", zone, "zone")
+
+
 def system() -> Rights:
     """The server's own account: reports, and nothing of ours."""
     return Rights("system", "system", SYSTEM, everything=True)
@@ -178,8 +183,10 @@ def zone_supervisor(zone: str) -> Rights:
         "tw.presence.pod-agent.*",
         subjects.ALL_CLOSED,
         subjects.owner_api("explain", zone, "*"),
+        place_of(zone),
         "tw.control.*",
     ]
+    publish += [place_of(zone), f"_INBOX_zone-supervisor_{zone}.>"]  # for pods that it owns itself
     denied = [subjects.claim_of_zone(zone)]
     account = account_of("zone-supervisor", zone)
     return _rights(f"zone-supervisor_{zone}", "zone-supervisor", account, publish, subscribe, denied, zone)
@@ -188,7 +195,7 @@ def zone_supervisor(zone: str) -> Rights:
 def pod_agent(zone: str) -> Rights:
     """Answers for what is placed in the pods of its zone. Claims, places and submits nothing; never sees WORK."""
     publish = [subjects.log(zone, "*.*", type_) for type_ in OWNER_TYPES]
-    publish += ["tw.presence.pod-agent.*", REPLIES]
+    publish += ["tw.presence.pod-agent.*", REPLIES, place_of(zone)]
     publish += reading(API_ELSEWHERE, zone, (streams.log(zone), streams.mailbox(zone), streams.state(zone)))
     subscribe = [subjects.event(zone, "pod.*", "claimed"), subjects.owner_api("explain", zone, "*"), "tw.control.*"]
     denied = [f"tw.log.{zone}.{kind}.*.*" for kind in ("pod", "zone")]  # their supervisors answer for those

@@ -24,9 +24,8 @@ class PodInCharge:
         self, context: Context, claim: Claimed, device: Device | None, gave_up: Callable[[str, bool], None]
     ) -> None:
         self.zone, _, self.pod = claim.branch.partition(".")
-        may_move = not (claim.event.definition or {}).get("device")
         self.owner = PodOwner(
-            self.zone, self.pod, claim.epoch, context.limits, may_move=may_move, isolated=claim.event.isolated
+            self.zone, self.pod, claim.epoch, context.limits, isolated=claim.event.isolated
         )
         self._context = context
         self._device = device

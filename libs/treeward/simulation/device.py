@@ -158,7 +158,7 @@ class SimulatedDevice:
         if decision is not Decision.ACCEPT:
             reply(self._answer(seq, key, Status(decision.name.lower()), None))
             return
-        record.become_accepted(life=fields["life"], owner=fields["owner"])
+        record.become_accepted(life=fields["life"], owner=fields["owner"], emptied=bool(fields.get("absent")))
         if self._is_isolated(key, host):
             answer = self._answer(seq, key, Status.UNREACHABLE, f"host {host} is isolated")
             answer.isolated = True

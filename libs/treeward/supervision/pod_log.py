@@ -38,9 +38,7 @@ class PodLog:
         """The device has accepted the life: said once, and nothing waits for it."""
         self.effects.append(Append((self._event(row, EventType.READY, now_s),), self.token()))
 
-    def answer(
-        self, row: Row, outcome: Outcome, reason: str | None, now_s: float, *, then: str = "answered"
-    ) -> None:
+    def answer(self, row: Row, outcome: Outcome, reason: str | None, now_s: float, *, then: str = "answered") -> None:
         """The outcome of the unit in hand."""
         unit = row.hand
         assert unit is not None, "something is in hand"
@@ -52,12 +50,21 @@ class PodLog:
             event.pod = event.host = event.reserves = None
         self._commit(row, event, "gone" if removed else then, Work(unit, row.taken_s, row.called_s, now_s))
 
-    def hand_off(self, row: Row, now_s: float, reason: str, *, last_unknown: bool = False) -> None:
+    def leave(self, row: Row, now_s: float, reason: str, to: str | None) -> None:
+        """It is about to be taken off its device, to go to host `to`."""
+        self._commit(row, self._event(row, EventType.LEAVING, now_s, reason=reason, to=to), "leaving")
+
+    def hand_off(
+        self, row: Row, now_s: float, reason: str, *, last_unknown: bool = False, emptied: bool = False
+    ) -> None:
         """Let it go in a life in which no call is unanswered: the device's last ticket goes with it (PROTOCOL S7).
 
         `last_unknown`: its old place was isolated, and nobody can say what became of the unit in hand.
         """
-        event = self._event(row, EventType.HANDED_OFF, now_s, reason=reason, left=row.host)
+        event = self._event(row, EventType.HANDED_OFF, now_s, reason=reason, left=row.host, left_pod=self.pod)
+        move = row.move
+        event.to = move.said.host if move is not None else None
+        event.emptied = emptied or (move is not None and move.emptied)
         event.pod = event.host = event.reserves = None
         event.existed = row.exists
         event.last_unknown = last_unknown

@@ -11,6 +11,7 @@ from typing import Any
 
 from treeward.schemas.events import Event, EventType, Verdict
 from treeward.schemas.mailbox import Message
+from treeward.supervision.move import Move
 
 
 class Phase(Enum):
@@ -25,6 +26,10 @@ class Phase(Enum):
     """A host: its device is asked to fence it."""
     READY = "ready"
     """The device has accepted the life, and nothing was called in it that is not answered."""
+    ASKING = "asking"
+    """It is to move: the zone's owner is asked for a place."""
+    EMPTYING = "emptying"
+    """It has a place elsewhere: the device is asked to hold nothing of it any more."""
     CALLED = "called"
     COMMITTING = "committing"
     """An event that ends the unit in hand, the life or the row is on its way to the log."""
@@ -53,6 +58,7 @@ class Row:
         "key",
         "life",
         "make",
+        "move",
         "moved",
         "moved_reason",
         "not_before_s",
@@ -104,6 +110,7 @@ class Row:
         self.attempts = 0
         self.verdict: Verdict | None = None
         self.crashed_at_s: tuple[float, ...] = ()
+        self.move: Move | None = None
         self.moved = 0
         self.moved_reason: str | None = None
         self.paused = False
@@ -192,6 +199,7 @@ class Row:
         self.life = life
         self.phase = Phase.INITIALIZED
         self.hand = None
+        self.move = None
         self.ready_said = False
         self.retries = 0
         self.queue = []

@@ -145,7 +145,7 @@ class Engine:
         decision = record.decide_synchronize(life=request.life, owner=request.owner)
         if decision is not Decision.ACCEPT:
             return Status(decision.name.lower()), reason_for(decision, record)
-        record.become_accepted(life=request.life, owner=request.owner)
+        record.become_accepted(life=request.life, owner=request.owner, emptied=request.absent)
         self._site.records[address] = record
         self._ledger.remember(address, record)
         if isolated:  # the record is kept here, not there: the life has risen, also for when the host is back

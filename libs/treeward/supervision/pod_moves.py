@@ -1,0 +1,86 @@
+"""What a pod's owner does to let something go elsewhere, one step after the other (PROTOCOL S7, ADR 8).
+
+First a place: nothing is let go that has nowhere to go. Then, if the place is another device, the intention, in the
+log: whoever comes next, at any of these steps, makes again here what the old device may not hold any more. Then the old
+device is emptied, in a life in which nothing was called; and only then `handed_off`.
+"""
+
+from treeward.schemas.device import Answer, Status
+from treeward.schemas.places import PlaceAsked, PlaceSaid
+from treeward.supervision.alarms import Alarms
+from treeward.supervision.effects import Abandon, AskPlace, Synchronize
+from treeward.supervision.limits import Limits
+from treeward.supervision.move import Move
+from treeward.supervision.pod_log import PodLog
+from treeward.supervision.row import Phase, Row
+
+DOUBLED_MAX = 16
+
+
+class PodMoves:
+    """The steps of moves off one pod."""
+
+    def __init__(self, limits: Limits, log: PodLog, alarms: Alarms) -> None:
+        self._limits = limits
+        self._log = log
+        self._alarms = alarms
+
+    def ask(self, row: Row, host: str | None, now_s: float) -> None:
+        """Ask the zone's owner for a place."""
+        assert row.hand is not None, "something is in hand"
+        self._request(row, Phase.ASKING, now_s)
+        asked = PlaceAsked(
+            key=row.key, ticket=row.hand.ticket, leaves=row.host, host=host, definition=row.definition or row.reserves
+        )
+        self._log.effects.append(AskPlace(row.key, row.token, asked))
+
+    def on_place(self, row: Row, said: PlaceSaid | None, now_s: float) -> None:
+        """The zone's owner has answered; None, or neither a place nor a reason: ask again."""
+        assert row.hand is not None, "it has asked for this unit"
+        row.phase = Phase.READY
+        if said is None or (said.host is None and said.reason is None):
+            self._retry(row, "waits for the zone supervisor to find a place", now_s)
+            return
+        row.move = Move(row.hand.ticket, said)
+        row.retries, row.reason = 0, None
+
+    def leave(self, row: Row, reason: str, now_s: float) -> None:
+        """Say in the log that it is about to be taken off its device: who comes next makes it again here."""
+        assert row.move is not None, "it has a place"
+        row.make = True
+        row.move.leaving = True
+        self._log.leave(row, now_s, reason, row.move.said.host)
+
+    def empty(self, row: Row, now_s: float) -> None:
+        """Make sure that the old device holds nothing of it. To ask again is always safe."""
+        self._request(row, Phase.EMPTYING, now_s)
+        self._log.effects.append(Synchronize(row.key, row.token, row.life, row.host, None, absent=True))
+
+    def on_emptied(self, row: Row, answer: Answer, now_s: float) -> None:
+        """The old device has answered."""
+        assert row.move is not None, "it has a place"
+        row.phase = Phase.READY
+        fenced_off = answer.status is Status.UNREACHABLE and answer.isolated
+        if fenced_off or (answer.status is Status.OK and not answer.exists):
+            row.move.emptied = True
+            return
+        still = "its device still holds it" if answer.status is Status.OK else answer.status.value
+        self._retry(row, answer.reason or still, now_s)
+
+    def on_silence(self, row: Row, now_s: float) -> None:
+        """Nobody answered in time."""
+        asking = row.phase is Phase.ASKING
+        self._log.effects.append(Abandon(row.token))
+        row.phase = Phase.READY
+        self._retry(row, "the zone supervisor does not answer" if asking else "its device does not answer", now_s)
+
+    def _request(self, row: Row, phase: Phase, now_s: float) -> None:
+        row.phase = phase
+        row.token = self._log.token()
+        self._alarms.expect(row.key, row.token, now_s + self._limits.call_timeout_s)
+
+    def _retry(self, row: Row, reason: str, now_s: float) -> None:
+        row.reason = reason
+        wait_s = self._limits.busy_retry_min_s * 2.0 ** min(row.retries, DOUBLED_MAX)
+        row.not_before_s = now_s + min(self._limits.busy_retry_max_s, wait_s)
+        row.retries += 1
