@@ -40,12 +40,13 @@ async def last_events(bus: Bus, zone: str, kind: str) -> dict[str, Last]:
 
 
 async def definitions(bus: Bus, zone: str, kinds: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """The definition of everything of these kinds that exists, by key."""
+    """The definition of everything of these kinds that exists, by key; its policies are put into it."""
     found: dict[str, dict[str, Any]] = {}
     for kind in kinds:
         for key, last in (await last_events(bus, zone, kind)).items():
             if last.event.definition is not None:
-                found[key] = last.event.definition
+                policies = {"policies": last.event.policies} if last.event.policies else {}
+                found[key] = last.event.definition | policies
     return found
 
 

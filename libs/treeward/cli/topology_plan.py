@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from treeward.schemas.address import ROOT
+from treeward.schemas.policies import Policies
 from treeward.schemas.specs import HostSpec, PodSpec, ZoneSpec
 from treeward.schemas.topology import Topology, TopologyPod, TopologyZone
+from treeward.supervision.policies import configured
 
 Found = Mapping[str, Mapping[str, Any]]
 """What exists in a zone: key > definition."""
@@ -45,10 +47,11 @@ def plan_zones(topology: Topology, found: Found) -> Plan:
     for name, zone in topology.zones.items():
         key = f"zone.{name}"
         if key not in found:
-            plan.steps.append(Step(ROOT, key, "create", zone.spec().model_dump(mode="json"), "new"))
+            plan.steps.append(Step(ROOT, key, "create", _dump(zone.spec()), "new"))
             continue
         plan.unchanged += 1
         _compare(plan, f"zone {name}", zone.spec(), _read(ZoneSpec, found[key]), ("labels",))
+        _configure(plan, ROOT, key, zone.policies, found)
     return plan
 
 
@@ -72,20 +75,22 @@ def _plan_pod(plan: Plan, zone: str, name: str, pod: TopologyPod, found: Found) 
     key = f"pod.{name}"
     after = None
     if key not in found:
-        plan.steps.append(Step(zone, key, "create", pod.spec().model_dump(mode="json"), "new"))
+        plan.steps.append(Step(zone, key, "create", _dump(pod.spec()), "new"))
         after = key
     else:
         plan.unchanged += 1
         _compare(plan, f"pod {zone}/{name}", pod.spec(), _read(PodSpec, found[key]), ("labels", "device"))
+        _configure(plan, zone, key, pod.policies, found)
     for host_name, host in pod.hosts.items():
         host_key = f"host.{host_name}"
         wanted = host.spec(name)
         if host_key not in found:
-            spec = wanted.model_dump(mode="json")
+            spec = _dump(wanted)
             plan.steps.append(Step(zone, host_key, "create", spec, "new", after))
             continue
         there = _read(HostSpec, found[host_key])
         _compare(plan, f"host {zone}/{host_name}", wanted, there, ("labels", "pod"))
+        _configure(plan, zone, host_key, host.policies, found)
         sizes = {
             size: getattr(wanted, size)
             for size in CAPACITIES
@@ -95,6 +100,26 @@ def _plan_pod(plan: Plan, zone: str, name: str, pod: TopologyPod, found: Found) 
             plan.steps.append(Step(zone, host_key, "resize", sizes, ", ".join(sizes)))
         else:
             plan.unchanged += 1
+
+
+def _dump(spec: BaseModel) -> dict[str, Any]:
+    """What its `create` says; policies only where there are any."""
+    said = spec.model_dump(mode="json")
+    policies = _policies(getattr(spec, "policies", None))
+    said.pop("policies", None)
+    return said | ({"policies": policies} if policies else {})
+
+
+def _policies(policies: Policies | None) -> dict[str, Any]:
+    return policies.model_dump(mode="json", exclude_none=True) if policies is not None else {}
+
+
+def _configure(plan: Plan, zone: str, key: str, wanted: Policies | None, found: Found) -> None:
+    """Policies that the file names and that differ; what it does not name stays as somebody has configured it."""
+    there = found[key].get("policies") or {}
+    change = {name: value for name, value in _policies(wanted).items() if configured(there, {name: value}) != there}
+    if change:
+        plan.steps.append(Step(zone, key, "configure", change, ", ".join(change)))
 
 
 def _read(model: type[Any], definition: Mapping[str, Any]) -> Any:

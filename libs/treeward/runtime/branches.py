@@ -9,7 +9,7 @@ and again; each branch has a lane of its own, so that one that begins slowly hol
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from treeward.bus.interface import BusError
 from treeward.runtime import codec
@@ -18,6 +18,7 @@ from treeward.schemas import subjects
 from treeward.schemas.address import ROOT
 from treeward.schemas.events import Event
 from treeward.schemas.presence import Holding
+from treeward.supervision.self_suspicion import Escalation
 from treeward.telemetry import names
 
 CLAIMS_MAX = 100_000
@@ -58,6 +59,23 @@ class Acting(Protocol):
         ...
 
 
+@runtime_checkable
+class Escalating(Protocol):
+    """An owner that may find that nothing it does helps its children."""
+
+    @property
+    def escalation(self) -> Escalation | None:
+        """What it asks of its supervisor."""
+        ...
+
+
+def _holding(branch: str, epoch: int, acting: Acting) -> Holding:
+    trouble = acting.escalation if isinstance(acting, Escalating) else None
+    if trouble is None:
+        return Holding(branch=branch, epoch=epoch)
+    return Holding(branch=branch, epoch=epoch, escalated=trouble.reason, out_of_reach=trouble.out_of_reach)
+
+
 Begin = Callable[[Claimed, Callable[[str, bool], None]], Awaitable[Acting | None]]
 
 
@@ -79,8 +97,9 @@ class Branches:
 
     def holdings(self) -> list[Holding]:
         """For the heartbeat."""
-        epochs = {branch: epoch for branch, (epoch, _) in self.held.items()} | self._beginning
-        return [Holding(branch=branch, epoch=epoch) for branch, epoch in epochs.items()]
+        held = {branch: _holding(branch, epoch, acting) for branch, (epoch, acting) in self.held.items()}
+        begins = {branch: Holding(branch=branch, epoch=epoch) for branch, epoch in self._beginning.items()}
+        return list((held | begins).values())
 
     async def follow(self) -> None:
         """Hear the claims; before the first heartbeat, so that none that names us is missed."""

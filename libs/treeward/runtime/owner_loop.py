@@ -61,6 +61,13 @@ class DeviceOwner(Owner, Protocol):
     def on_place(self, key: str, token: int, said: PlaceSaid | None, now_s: float) -> None: ...  # noqa: D102
 
 
+def _for_device(kind: str, spec: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A spec as a device sees it: the policies of a host are its process's affair."""
+    if kind != "host" or not spec or "policies" not in spec:
+        return spec
+    return {name: value for name, value in spec.items() if name != "policies"}
+
+
 class OwnerLoop:
     """One owner at work. `gave_up(reason, fenced)` is called once if it has to stop; `close` ends it from outside."""
 
@@ -235,7 +242,12 @@ class OwnerLoop:
                 fields |= {"verb": "isolate"}
             case effects.Call(message=unit):
                 fields |= {"life": effect.life, "owner": self.context.instance, "host": effect.host}
-                fields |= {"verb": "call", "ticket": unit.ticket, "operation": unit.operation, "spec": unit.spec}
+                fields |= {
+                    "verb": "call",
+                    "ticket": unit.ticket,
+                    "operation": unit.operation,
+                    "spec": _for_device(kind, unit.spec),
+                }
                 fields |= {"trace": trace}
             case effects.Synchronize():
                 fields |= {"life": effect.life, "owner": self.context.instance, "host": effect.host}

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 
 from treeward.bus.interface import Subscription
+from treeward.runtime.branch_policies import BranchPolicies
 from treeward.runtime.branches import Claimed
 from treeward.runtime.context import Context
 from treeward.runtime.device_client import Device, DeviceClient, InvalidDeviceAddressError
@@ -14,6 +15,7 @@ from treeward.runtime.doubts import Doubts
 from treeward.runtime.owner_loop import OwnerLoop
 from treeward.schemas import subjects
 from treeward.supervision.pod_owner import PodOwner
+from treeward.supervision.self_suspicion import Escalation
 from treeward.telemetry import names
 
 
@@ -25,7 +27,12 @@ class PodInCharge:
     ) -> None:
         self.zone, _, self.pod = claim.branch.partition(".")
         self.owner = PodOwner(
-            self.zone, self.pod, claim.epoch, context.limits, isolated=claim.event.isolated
+            self.zone,
+            self.pod,
+            claim.epoch,
+            context.limits,
+            isolated=claim.event.isolated,
+            policies=claim.event.policies,
         )
         self._context = context
         self._device = device
@@ -40,6 +47,12 @@ class PodInCharge:
             device=device,
         )
         self._answers: Subscription | None = None
+        self._policies: BranchPolicies | None = None
+
+    def follow(self, policies: BranchPolicies) -> None:
+        """Go by what the pod and its zone say of restarts."""
+        self._policies = policies
+        policies.follow(self.pod, self.owner.policies)
 
     async def start(self) -> None:
         """Begin to take units."""
@@ -60,6 +73,11 @@ class PodInCharge:
         return json.dumps(said).encode()
 
     @property
+    def escalation(self) -> Escalation | None:
+        """What it asks of its supervisor, if nothing helps its processes."""
+        return self.owner.escalation
+
+    @property
     def drained(self) -> bool:
         """Whether no call and no append is on its way."""
         return self.owner.drained
@@ -71,6 +89,8 @@ class PodInCharge:
     async def close(self) -> None:
         """Stop at once."""
         await self._loop.close()
+        if self._policies is not None:
+            self._policies.leave(self.pod, self.owner.policies)
         for metric in (names.ROWS, names.MAILBOX_UNITS):
             self._context.metrics.forget(metric, self.zone, self.pod)
         Doubts.hide(self._context.metrics, self.zone, self.pod)
@@ -92,6 +112,7 @@ class Pods:
         self.context = context
         self._connect = connect
         self._devices: dict[str, Device] = {}
+        self._policies: dict[str, BranchPolicies] = {}
 
     async def begin(self, claim: Claimed, gave_up: Callable[[str, bool], None]) -> PodInCharge | None:
         """Begin to own a pod; None if nobody says where its device is, or what is said cannot be an address."""
@@ -101,8 +122,15 @@ class Pods:
             if device is None:
                 return None
         pod = PodInCharge(self.context, claim, device, gave_up)
+        pod.follow(self._policies_of(pod.zone))
         await pod.start()
         return pod
+
+    def _policies_of(self, zone: str) -> BranchPolicies:
+        if zone not in self._policies:
+            self._policies[zone] = BranchPolicies(self.context, zone)
+            self._policies[zone].start()
+        return self._policies[zone]
 
     def _device_of(self, claim: Claimed) -> Device | None:
         address = (claim.event.definition or {}).get("device") or self.context.settings.device
@@ -124,5 +152,7 @@ class Pods:
 
     async def close(self) -> None:
         """Give the connections up."""
+        for policies in self._policies.values():
+            await policies.close()
         for device in self._devices.values():
             await device.close()

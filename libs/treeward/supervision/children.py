@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from treeward.schemas.presence import Heartbeat
 from treeward.supervision.effects import ClaimBranch
 from treeward.supervision.election import choose_instance
+from treeward.supervision.escalations import Escalations
 from treeward.supervision.limits import Limits
 
 FORGET_INSTANCE_S = 60.0
@@ -44,6 +45,8 @@ class Branch:
     """The owner said once that it acts in this epoch."""
     isolated: bool = False
     """The claim says that nothing acts in the branch any more, so its owner lets go what is there."""
+    renew: str | None = None
+    """Why its owner is to be named once more: the claim says something that is out of date."""
     isolate: bool = False
     """It was isolated behind its claim: its owner does not know."""
 
@@ -61,6 +64,11 @@ class Children:
     branches: dict[str, Branch] = field(default_factory=dict)
     last_decided_s: float | None = None
     suspected_itself: int = 0
+    escalations: Escalations = field(init=False)
+    """Branches whose owners cannot help their children."""
+
+    def __post_init__(self) -> None:
+        self.escalations = Escalations(self.limits)
 
     def on_heartbeat(self, heartbeat: Heartbeat, now_s: float) -> None:
         """An instance said that it is there."""
@@ -69,6 +77,7 @@ class Children:
             branch = self.branches.get(held.branch)
             if branch is not None and branch.owner == heartbeat.instance and branch.epoch == held.epoch:
                 branch.ready = True
+                self.escalations.hear(held, max(branch.since_s, self.began_s), now_s)
 
     def on_closed(self, instance: str, now_s: float) -> None:
         """A server reported that the instance's connection is closed: it is dead, or back within a heartbeat.
@@ -103,6 +112,7 @@ class Children:
     def on_removed(self, branch: str) -> None:
         """The branch does not exist any more."""
         self.branches.pop(branch, None)
+        self.escalations.forget(branch)
 
     def alive(self, now_s: float) -> dict[str, Instance]:
         """The instances that are not suspected and not leaving."""
@@ -114,13 +124,17 @@ class Children:
             and now_s - instance.seen_s <= self.limits.suspicion_s
         }
 
+    def suspect_itself(self, now_s: float) -> None:
+        """It is us who were away, or are cut off from the majority: everybody is given the whole time once more."""
+        self.suspected_itself += 1
+        for instance in self.instances.values():
+            instance.seen_s, instance.closed_s = now_s, None
+
     def decide(self, now_s: float) -> list[ClaimBranch]:
         """Whom to claim for, now. Called often; a long gap between two calls means that *we* were away."""
         before_s, self.last_decided_s = self.last_decided_s, now_s
         if before_s is not None and now_s - before_s > self.limits.suspicion_s / 2:
-            self.suspected_itself += 1
-            for instance in self.instances.values():
-                instance.seen_s = now_s
+            self.suspect_itself(now_s)
         if now_s - self.began_s < 2 * self.limits.heartbeat_s:
             return []
         for name in [name for name, instance in self.instances.items() if now_s - instance.seen_s > FORGET_INSTANCE_S]:
@@ -135,7 +149,8 @@ class Children:
             reason = self._why_claim(branch, alive, now_s)
             if reason is None:
                 continue
-            chosen = self._choose(branch, alive, load) or self._take_orphan(branch, now_s)
+            same = branch.owner if reason == branch.renew else None
+            chosen = same or self._choose(branch, alive, load, now_s) or self._take_orphan(branch, now_s)
             if chosen is not None:
                 branch.orphaned_since_s = None
                 if branch.owner in load:
@@ -146,10 +161,14 @@ class Children:
         return claims
 
     def _why_claim(self, branch: Branch, alive: dict[str, Instance], now_s: float) -> str | None:
+        if branch.name in self.escalations.quarantined:
+            return None
         if branch.owner is None:
             return "it has no owner"
         if branch.isolate:
             return "it was isolated"
+        if branch.renew is not None and branch.owner in alive:
+            return branch.renew
         if branch.owner == self.last_resort:
             return "an instance can take it again" if alive else None
         known = self.instances.get(branch.owner)
@@ -166,7 +185,10 @@ class Children:
             grace_s, self.limits.epoch_grace_s
         ):
             return f"{branch.owner} does not act in epoch {branch.epoch}"
-        return None
+        trouble = self.escalations.of(branch.name, now_s)
+        if trouble is None or (trouble.out_of_reach and not self._others(branch, alive)):
+            return None  # out of reach, and nobody is nearer
+        return f"{branch.owner} cannot help it: {trouble.reason}"
 
     def _take_orphan(self, branch: Branch, now_s: float) -> str | None:
         """Nobody can take it: after a while its supervisor does, once, for what its device still allows."""
@@ -177,9 +199,20 @@ class Children:
         waited = now_s - branch.orphaned_since_s >= self.limits.orphan_s
         return self.last_resort if waited and branch.owner != self.last_resort else None
 
-    def _choose(self, branch: Branch, alive: dict[str, Instance], load: dict[str, int]) -> str | None:
+    def _others(self, branch: Branch, alive: dict[str, Instance]) -> dict[str, Instance]:
+        """The instances that could own the branch instead of its owner."""
+        zone = branch.name.partition(".")[0]
+        return {
+            name: instance
+            for name, instance in alive.items()
+            if name != branch.owner and instance.heartbeat.zone in (None, zone)
+        }
+
+    def _choose(self, branch: Branch, alive: dict[str, Instance], load: dict[str, int], now_s: float) -> str | None:
         zone, _, pod = branch.name.partition(".")
         able = {name: instance for name, instance in alive.items() if instance.heartbeat.zone in (None, zone)}
+        if self.escalations.of(branch.name, now_s) is not None:
+            able = self._others(branch, alive) or able  # whoever could not help it had its chance
         local = (
             {name for name, instance in able.items() if pod and instance.heartbeat.labels.get("pod") == pod}
             if self.prefer_local

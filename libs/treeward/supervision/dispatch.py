@@ -53,6 +53,8 @@ class Dispatcher(Outbox):
             self._keep(pending)
         if pending.steers_dispatch:
             self._steer(queue, pending, now_s)
+        elif (order := self._order_of(queue)) is not None and pending.supersedes_under(order):
+            self._supersede(queue, ticket, now_s)
         self._pump(queue, now_s)
 
     def on_body(
@@ -88,6 +90,7 @@ class Dispatcher(Outbox):
             if position <= self.zone_epoch:
                 return
             self.zone_epoch = position
+            self.order_zone((event.policies or {}).get("order"), now_s)
             pod: str | None = None
         else:
             if position <= self.pod_epochs.get(event.id, 0):
@@ -194,6 +197,8 @@ class Dispatcher(Outbox):
         elif queue.paused and event.answered >= queue.pause_ticket:
             queue.forget_pause(event.answered)
         queue.released = max(queue.released, event.released)
+        order = (event.policies or {}).get("order")
+        ordered, queue.order = not known or order != queue.order, order
         if event.ticket is not None and not event.is_outcome:
             queue.attempts, queue.attempts_ticket = event.attempts, event.ticket
         self._answered(queue, event.answered, now_s)
@@ -203,6 +208,8 @@ class Dispatcher(Outbox):
             self._pump(queue, now_s)
         if not known or (paused and not queue.paused):
             self._resume_branch(queue, now_s)
+        if ordered:
+            self._order_anew(queue, now_s)
 
     def _answered(self, queue: Queue, answered: int, now_s: float) -> None:
         if answered <= queue.answered:
@@ -258,6 +265,36 @@ class Dispatcher(Outbox):
             first = queue.supersedes[-1] if queue.supersedes else 0
             queue.on_supersede(ticket)
             self._send_marks(queue, first, ticket - 1, now_s)
+
+    # --- conflict policies: of the resource, else of its pod, else of the zone ------------------------------------
+
+    def order_zone(self, order: str | None, now_s: float) -> None:
+        """The zone's conflict policy, for every resource whose nearer branches say nothing."""
+        if order != self.zone_order:
+            self.zone_order = order
+            for queue in list(self.queues.values()):
+                self._order_anew(queue, now_s)
+
+    def _order_of(self, queue: Queue) -> str | None:
+        pod = self.queues.get(f"pod.{queue.pod}") if queue.pod is not None else None
+        return queue.order or (pod.order if pod is not None else None) or self.zone_order
+
+    def _order_anew(self, queue: Queue, now_s: float) -> None:
+        """Its policy is another, or has only now been read: what waits already stands under it as well."""
+        kind, _, name = queue.key.partition(".")
+        below = [other for other in self.queues.values() if other.pod == name] if kind == "pod" else []
+        for each in (queue, *below):
+            order = self._order_of(each)
+            if order is not None:
+                for pending in [self.bodies[ticket] for ticket in each.tickets if ticket in self.bodies]:
+                    if pending.supersedes_under(order) and not pending.supersedes:
+                        self._supersede(each, pending.ticket, now_s)
+
+    def _supersede(self, queue: Queue, ticket: int, now_s: float) -> None:
+        self.superseding.add(ticket)
+        first = max((other for other in queue.supersedes or () if other < ticket), default=0)
+        queue.on_supersede(ticket)
+        self._send_marks(queue, first, ticket - 1, now_s)
 
     def _resume_branch(self, queue: Queue, now_s: float) -> None:
         kind, _, name = queue.key.partition(".")

@@ -13,6 +13,8 @@ class Limits:
     """Unanswered units of one pod in mailboxes at most."""
     bodies_max: int = 50_000
     """Bodies that a dispatcher keeps; what waits beyond is a bare number and is read again."""
+    answered_above_max: int = 1_000_000
+    """More answered units above one that is not are purged by subject."""
     resend_s: float = 30.0
     resend_max_s: float = 600.0
     call_timeout_s: float = 30.0

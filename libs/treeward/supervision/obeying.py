@@ -1,11 +1,20 @@
 """What a completed unit changes in the process itself: whether it is paused, whether it drains, its policies. Pure."""
 
+from typing import Any, Protocol
+
 from treeward.schemas.mailbox import Message
 from treeward.supervision.policies import configured
-from treeward.supervision.row import Row
 
 
-def obey(row: Row, unit: Message) -> bool:
+class Steered(Protocol):
+    """A row: of a process, or of an address that is nowhere."""
+
+    paused: bool
+    draining: bool
+    policies: dict[str, Any] | None
+
+
+def obey(row: Steered, unit: Message) -> bool:
     """Take over what the unit says of its process; True: its policies are others now."""
     match unit.operation:
         case "pause":
@@ -19,5 +28,8 @@ def obey(row: Row, unit: Message) -> bool:
             return True
         case "create":
             row.policies = configured(None, (unit.spec or {}).get("policies"))
+            return True
+        case "destroy":
+            row.policies = None
             return True
     return False

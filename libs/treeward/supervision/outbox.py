@@ -9,6 +9,7 @@ from heapq import heappop, heappush
 from treeward.schemas import address
 from treeward.schemas.events import Outcome
 from treeward.schemas.mailbox import Mark
+from treeward.schemas.specs import STEERING
 from treeward.supervision.amendments import Amendments
 from treeward.supervision.credit import Credit
 from treeward.supervision.effects import Effect, ReadBody, Send
@@ -30,6 +31,10 @@ class Outbox:
         self.pod_epochs: dict[str, int] = {}
         self.zone_paused = False
         """The zone as a whole is held: nothing that has not been sent is, until it is resumed."""
+        self.zone_order: str | None = None
+        """The zone's conflict policy."""
+        self.superseding: set[int] = set()
+        """Unanswered tickets that supersede by policy, not by their own word: what steers is spared."""
         self.queues: dict[str, Queue] = {}
         self.bodies: dict[int, Pending] = {}
         self.marks: dict[int, Mark] = {}
@@ -219,6 +224,7 @@ class Outbox:
         self.marks.pop(ticket, None)
         self._deadline_of.pop(ticket, None)
         self._amendments.drop(ticket)
+        self.superseding.discard(ticket)
 
     def _mark(self, queue: Queue, ticket: int, mark: Mark, now_s: float) -> None:
         """Say what a unit is to be answered with, if it has not been started: the first mark stays."""
@@ -241,13 +247,17 @@ class Outbox:
             self._send(queue, pending, queue.tickets[index - 1] if index else 0, mark, now_s)
         self._pump(queue, now_s)
 
+    def _steers(self, ticket: int) -> bool:
+        unit = pending.unit if (pending := self.bodies.get(ticket)) is not None else None
+        return unit is not None and unit.operation in STEERING
+
     def mark_of(self, queue: Queue, ticket: int) -> Mark | None:
         """What a unit is to be answered with if it has not been started; None: nothing stands against it."""
         mark = self.marks.get(ticket)
         if mark is not None:
             return mark
         by = queue.superseded_by(ticket)
-        if by is not None:
+        if by is not None and not (by in self.superseding and self._steers(ticket)):
             return Mark(outcome=Outcome.SUPERSEDED, reason=f"by ticket {by}")
         pending = self.bodies.get(ticket) if queue.attempts_ticket == ticket else None
         if pending is None or self.catching_up:

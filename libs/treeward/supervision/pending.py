@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from treeward.schemas.events import Outcome
 from treeward.schemas.mailbox import Mark, Message
-from treeward.schemas.units import InvalidUnitError, OnFailure, Order, Unit, parse_unit
+from treeward.schemas.policies import Conflict
+from treeward.schemas.units import STEERING, InvalidUnitError, OnFailure, Order, Unit, parse_unit
 
 STEERS_DISPATCH = frozenset({"cancel", "pause", "resume", "release", "retry", "amend"})
 
@@ -50,6 +51,13 @@ class Pending(NamedTuple):
     def supersedes(self) -> bool:
         """Whether it makes what has not started before it superfluous."""
         return self.unit is not None and self.unit.order is Order.SUPERSEDE
+
+    def supersedes_under(self, order: str | None) -> bool:
+        """The same under the conflict policy of its resource: what steers is not meant, and its own `order` wins."""
+        unit = self.unit
+        if unit is None or self.supersedes or unit.operation in STEERING or "order" in unit.model_fields_set:
+            return self.supersedes
+        return order == Conflict.SUPERSEDE or (order == Conflict.DESTROY_SUPERSEDES and unit.operation == "destroy")
 
     @property
     def pauses(self) -> bool:

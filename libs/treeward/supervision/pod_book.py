@@ -37,9 +37,18 @@ class PodBook:
         known = self.last.get(event.id)
         if known is not None:
             event.epoch, event.owner = known.epoch, known.owner
+            if known.quarantined and not (event.operation == "release" and event.type is EventType.COMPLETED):
+                event.quarantined = True
         self.last[event.id] = event
 
-    def claim(self, pod: str, instance: str, reason: str, now_s: float) -> Event:
+    def quarantine(self, pod: str, reason: str, now_s: float) -> Event:
+        """The event that says that no owner could help a pod; it stays so until a `release` of the pod is answered."""
+        told = {"type": EventType.QUARANTINED, "life": self._epoch, "at": events.at(now_s), "quarantined": True}
+        event = self.last[pod].model_copy(update=told | {"reason": reason, "ticket": None, "operation": None})
+        self.last[pod] = event
+        return event
+
+    def claim(self, pod: str, instance: str | None, reason: str, now_s: float) -> Event:
         """The event that names the next owner of a pod; it says all else that the last one said (PROTOCOL H11)."""
         changes = {"owner": instance, "reason": reason, "ticket": None, "operation": None, "epoch": None}
         told = {"type": EventType.CLAIMED, "life": self._epoch, "at": events.at(now_s)}

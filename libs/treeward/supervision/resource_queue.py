@@ -1,6 +1,6 @@
 """What a dispatcher knows of one resource."""
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections import deque
 
 LIST_UNITS = 32
@@ -19,6 +19,7 @@ class Queue:
         "due_s",
         "fetching",
         "key",
+        "order",
         "pause_ticket",
         "pauses",
         "pod",
@@ -58,6 +59,8 @@ class Queue:
         self.supersedes: list[int] | None = None
         """The tickets of unanswered units that supersede all before them, in order."""
         self.released = 0
+        self.order: str | None = None
+        """Its own conflict policy; None: what its branch says."""
 
     def append(self, ticket: int) -> None:
         """A unit was read."""
@@ -96,7 +99,8 @@ class Queue:
         """A unit was read that makes what has not started before it superfluous."""
         if self.supersedes is None:
             self.supersedes = []
-        self.supersedes.append(ticket)
+        if ticket not in self.supersedes[-1:]:
+            insort(self.supersedes, ticket)
 
     def superseded_by(self, ticket: int) -> int | None:
         """The first unit behind `ticket` that supersedes it; None: none was read."""

@@ -4,6 +4,7 @@ from treeward.schemas.events import Outcome
 from treeward.schemas.mailbox import Message
 from treeward.schemas.units import complete_spec
 from treeward.supervision.effects import Provision
+from treeward.supervision.obeying import obey
 from treeward.supervision.unplaced import Unplaced
 from treeward.supervision.zone_owner import ZoneOwner
 
@@ -20,6 +21,7 @@ class RootOwner(ZoneOwner):
             self._answer(row, Outcome.FAILED, problem, now_s)
             return
         row.definition = complete_spec("zone", "create", row.hand.spec)
+        obey(row, row.hand)
         self._answer(row, Outcome.COMPLETED, None, now_s)
 
     def _supervise(self, row: Unplaced, unit: Message, now_s: float) -> None:
@@ -34,4 +36,5 @@ class RootOwner(ZoneOwner):
         else:
             # Its streams stay: what is in them is the record of what happened, and only a person may throw that away.
             row.definition = None
+            obey(row, unit)
             self._answer(row, Outcome.COMPLETED, None, now_s)

@@ -23,6 +23,7 @@ class Unplaced:
         "isolated",
         "key",
         "paused",
+        "policies",
         "queue",
         "reason",
         "released",
@@ -51,6 +52,7 @@ class Unplaced:
         self.paused = False
         self.draining = False
         self.isolated = False
+        self.policies: dict[str, Any] | None = None
         self.released = 0
 
     @property
@@ -101,6 +103,7 @@ class Unplaced:
             "draining": self.draining,
             "isolated": self.isolated,
             "released": self.released,
+            "policies": self.policies,
         } | changes
         return Event.model_construct(**fields)
 

@@ -17,6 +17,7 @@ from treeward.supervision.gone import Gone
 from treeward.supervision.homeless import Waiting
 from treeward.supervision.knowledge import pod_of
 from treeward.supervision.limits import Limits
+from treeward.supervision.obeying import obey
 from treeward.supervision.placing import Placing
 from treeward.supervision.pod_book import PodBook
 from treeward.supervision.pod_units import obey_pod_unit
@@ -143,6 +144,7 @@ class ZoneOwner:
             row.draining = event.draining
             row.isolated = event.isolated
             row.released = event.released
+            row.policies = event.policies
             row.came = event if event.type is EventType.HANDED_OFF or event.existed else None
         row.answered = max(row.answered, self.work_first - 1)
         for message in early:
@@ -173,7 +175,14 @@ class ZoneOwner:
         row.queue = [message for message in row.queue if message.ticket > row.answered]
         self._advance(row, now_s)
 
-    def claim_pod(self, pod: str, instance: str, reason: str, now_s: float) -> None:
+    def quarantine_pod(self, pod: str, reason: str, now_s: float) -> None:
+        """Claims do not help: the pod is claimed for nobody until somebody submits `release` (ADR 10)."""
+        event = self.pods.quarantine(pod, reason, now_s)
+        self._tokens += 1
+        self.effects.append(Append((event,), self._tokens))
+        self.claim_pod(pod, None, reason, now_s)
+
+    def claim_pod(self, pod: str, instance: str | None, reason: str, now_s: float) -> None:
         """Name the next owner of a pod; the event says all else that its last one said (PROTOCOL S8, H11)."""
         event = self.pods.claim(pod, instance, reason, now_s)
         self._tokens += 1
@@ -249,8 +258,7 @@ class ZoneOwner:
         match decide_unplaced(row, unit, zone=self.zone, now_s=now_s):
             case Conclude(outcome, reason):
                 if unit.mark is None and outcome is Outcome.COMPLETED:
-                    row.paused = {"pause": True, "resume": False}.get(unit.operation, row.paused)
-                    row.draining = {"drain": True, "resume": False}.get(unit.operation, row.draining)
+                    obey(row, unit)
                 self._answer(row, outcome, reason, now_s)
             case Supervise():
                 self._supervise(row, unit, now_s)
@@ -266,6 +274,8 @@ class ZoneOwner:
         if said is None:
             self._placing.homeless.put(unit.ticket, row.key, None, unit.deadline_s)
         else:
+            if said.outcome is Outcome.COMPLETED:
+                obey(row, unit)
             self._answer(row, said.outcome, said.reason, now_s)
 
     def _place_host(self, row: Unplaced, unit: Message, definition: dict[str, Any], now_s: float) -> None:

@@ -112,7 +112,7 @@ SELF_SUSPICIONS = Metric(
     "treeward_self_suspicions",
     "counter",
     "Times that most children of a supervisor failed at once and it suspected itself, or asked its parent for help.",
-    ("zone", "pod", "step"),
+    ("zone", "pod", "verb"),
 )
 TAKEOVERS = Metric("treeward_takeovers", "counter", "Branches claimed for an instance.", ("zone", "level", "reason"))
 MOVES = Metric("treeward_moves", "counter", "Resources handed off.", ("zone",))

@@ -6,6 +6,7 @@ Both are checked in, so that programs in other languages need no Python, and a t
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def schema_of(name: str) -> dict[str, Any]:
 
 def schema_of_specs() -> dict[str, Any]:
     """The specs by kind and operation, as the schema of `{kind: {operation: spec}}`."""
-    kinds = {**specs.OPERATIONS, "any kind": specs.STEERING}
+    kinds: dict[str, Mapping[str, type[BaseModel]]] = {**specs.OPERATIONS, "any kind": specs.STEERING}
     models = {model for operations in kinds.values() for model in operations.values()}
     ordered = sorted(models, key=lambda model: model.__name__)
     references, definitions = TypeAdapter.json_schemas([(model, "validation", TypeAdapter(model)) for model in ordered])

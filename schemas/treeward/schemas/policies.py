@@ -4,11 +4,14 @@ Everything can be left out: what a resource does not say its host says, then its
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from treeward.schemas.address import TOKEN_PATTERN
+
+OF_PODS = ("restarts_per_s", "restarts_at_once")
+BRANCHES = ("zone", "pod", "host")
 
 
 class Conflict(StrEnum):
@@ -69,3 +72,15 @@ class Policies(RestartPolicies):
             if each.backoff_min_s > each.backoff_max_s:
                 raise ValueError("backoff_min_s must be at most backoff_max_s")
         return self
+
+
+def misplaced(kind: str, policies: dict[str, Any]) -> str | None:
+    """Why policies cannot be those of a resource of this kind; None: they can."""
+    if not policies:
+        return "names no policy; it has " + ", ".join(Policies.model_fields)
+    if kind not in BRANCHES and "kinds" in policies:
+        return f"kinds: nothing is below a {kind}; only zones, pods and hosts say what holds for kinds"
+    for name in OF_PODS:
+        if kind not in ("zone", "pod") and name in policies:
+            return f"{name}: is about a pod as a whole; configure the pod or the zone"
+    return None

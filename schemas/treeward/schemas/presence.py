@@ -14,6 +14,8 @@ class Holding(BaseModel):
 
     branch: str = Field(description="`<zone>` for a zone (also `root`), `<zone>.<pod>` for a pod")
     epoch: int = Field(ge=1, description="position of the claim in the zone's log")
+    escalated: str | None = Field(default=None, description="nothing it does helps its children, and why")
+    out_of_reach: bool = Field(default=False, description="escalated: nothing answers; another instance may reach it")
 
 
 class Heartbeat(BaseModel):

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from treeward.schemas import address
+from treeward.schemas.policies import Policies
 
 Positive = Annotated[float, Field(gt=0, le=1e9)]
 NotNegative = Annotated[float, Field(ge=0, le=1e9)]
@@ -38,6 +39,7 @@ class ZoneSpec(Spec):
     """A zone: a failure domain with streams, log and supervisors of its own."""
 
     labels: Labels = Field(default_factory=dict)
+    policies: Policies | None = None
 
 
 DEVICE_PATTERN = r"^(tcp://[^\s/]+:[0-9]{1,5}|unix:///\S+)$"
@@ -51,6 +53,7 @@ class PodSpec(Spec):
     device: Device | None = Field(
         default=None, description="tcp://HOST:PORT or unix:///PATH; none: what the agent is set to"
     )
+    policies: Policies | None = None
 
 
 class HostSpec(Spec):
@@ -62,6 +65,7 @@ class HostSpec(Spec):
     gpus: NotNegative = 0.0
     disk_gib: Annotated[int, Field(ge=0, le=2**30)] = 0
     labels: Labels = Field(default_factory=dict)
+    policies: Policies | None = None
 
 
 class VmSpec(Spec):
@@ -145,9 +149,9 @@ class AmendSpec(Spec):
     deadline: WrittenTime | None = Field(default=None, strict=False, description="RFC 3339 with zone; null: none")
 
 
-STEERING: dict[str, type[Spec]] = {
+STEERING: dict[str, type[BaseModel]] = {
     "cancel": Nothing, "retry": Nothing, "amend": AmendSpec, "pause": Nothing, "resume": Nothing, "release": Nothing,
-    "drain": Nothing,
+    "drain": Nothing, "configure": Policies,
 }  # fmt: skip
 """Operations that every kind has: they are about units and processes, not about the device."""
 
@@ -177,8 +181,8 @@ NEEDS_SPEC = frozenset(
 
 
 def complete_spec(kind: str, operation: str, spec: dict[str, Any] | None) -> dict[str, Any]:
-    """The spec of a validated `create` with the defaults of its kind filled in."""
+    """The spec of a validated `create` with the defaults of its kind filled in; policies are kept beside it."""
     model = OPERATIONS.get(kind, {}).get(operation)
     if model is None:
         return dict(spec or {})
-    return model.model_validate(spec or {}).model_dump(mode="json")
+    return model.model_validate(spec or {}).model_dump(mode="json", exclude={"policies"})

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from treeward.schemas.address import RESERVED
+from treeward.schemas.policies import Policies
 from treeward.schemas.specs import Device, HostSpec, Labels, Mebibytes, NotNegative, PodSpec, Positive, Token, ZoneSpec
 
 
@@ -32,10 +33,11 @@ class TopologyHost(_Part):
     gpus: NotNegative = 0.0
     disk_gib: Annotated[int, Field(ge=0, le=2**30)] = 0
     labels: Labels = Field(default_factory=dict)
+    policies: Policies | None = None
 
     def spec(self, pod: str) -> HostSpec:
         """What its `create` says."""
-        return HostSpec(pod=pod, **self.model_dump())
+        return HostSpec(pod=pod, **self.model_dump(exclude={"policies"}), policies=self.policies)
 
 
 class TopologyPod(_Part):
@@ -45,17 +47,19 @@ class TopologyPod(_Part):
     device: Device | None = Field(
         default=None, description="tcp://HOST:PORT or unix:///PATH; none: what the agent is set to"
     )
+    policies: Policies | None = None
     hosts: dict[Token, TopologyHost] = Field(default_factory=dict)
 
     def spec(self) -> PodSpec:
         """What its `create` says."""
-        return PodSpec(labels=self.labels, device=self.device)
+        return PodSpec(labels=self.labels, device=self.device, policies=self.policies)
 
 
 class TopologyZone(_Part):
     """A zone with its pods. A host's name is unique in its zone, since its address does not name the pod."""
 
     labels: Labels = Field(default_factory=dict)
+    policies: Policies | None = None
     pods: dict[BranchName, TopologyPod] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -70,7 +74,7 @@ class TopologyZone(_Part):
 
     def spec(self) -> ZoneSpec:
         """What its `create` says."""
-        return ZoneSpec(labels=self.labels)
+        return ZoneSpec(labels=self.labels, policies=self.policies)
 
 
 class Topology(_Part):

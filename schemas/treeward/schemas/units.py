@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from treeward.schemas import address
+from treeward.schemas.policies import BRANCHES, misplaced
 from treeward.schemas.sentences import explain_field, explain_validation, short
 from treeward.schemas.specs import (
     NEEDS_SPEC,
@@ -52,7 +53,7 @@ NAMES_A_TICKET = frozenset({"cancel", "retry", "amend"})
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**64 - 1
 
 Ticket = Annotated[int, Field(ge=1, le=TICKET_MAX)]
-SteeringOperation = Literal["cancel", "retry", "amend", "pause", "resume", "release", "drain"]
+SteeringOperation = Literal["cancel", "retry", "amend", "pause", "resume", "release", "drain", "configure"]
 
 
 class Order(StrEnum):
@@ -71,9 +72,7 @@ class Unit(BaseModel):
     spec: dict[str, Any] | None = None
     on_failure: OnFailure = Field(default=OnFailure.WAIT, strict=False)
     attempts_max: int = Field(default=5, ge=1, le=1000)
-    deadline: WrittenTime | None = Field(
-        default=None, strict=False, description="RFC 3339 with zone; bounds the start"
-    )
+    deadline: WrittenTime | None = Field(default=None, strict=False, description="RFC 3339 with zone; bounds the start")
     order: Order = Field(default=Order.FIFO, strict=False)
     after: list[Ticket] = Field(
         default_factory=list, max_length=TICKETS_IN_AFTER_MAX,
@@ -136,6 +135,8 @@ def _check_operation(unit: Unit, kind: str) -> None:
         if model is None:
             known = ", ".join((*operations, *STEERING))
             raise InvalidUnitError(f"operation: a {kind} has no {unit.operation!r}; it has {known}")
+    if unit.operation == "configure" and (problem := misplaced(kind, unit.spec or {})) is not None:
+        raise InvalidUnitError(f"spec: {problem}")
     if unit.spec is None:
         if (kind, unit.operation) in NEEDS_SPEC:
             needed = ", ".join(name for name, field in model.model_fields.items() if field.is_required())
@@ -145,6 +146,10 @@ def _check_operation(unit: Unit, kind: str) -> None:
         model.__pydantic_validator__.validate_python(unit.spec)
     except ValidationError as error:
         raise InvalidUnitError(explain_field(model, "spec", error)) from None
+    if unit.operation == "create" and kind in BRANCHES and unit.spec.get("policies"):
+        problem = misplaced(kind, unit.spec["policies"])
+        if problem is not None:
+            raise InvalidUnitError(f"spec.policies: {problem}")
 
 
 def _check_text(body: bytes, unit: Unit) -> None:
