@@ -42,6 +42,8 @@ def limits_of(settings: Settings) -> Limits:
         restart_period_s=settings.restart_period_s,
         backoff_s_min=settings.backoff_min_s,
         backoff_s_max=settings.backoff_max_s,
+        pod_restarts_per_s=settings.pod_restarts_per_s,
+        pod_restarts_at_once=settings.pod_restarts_at_once,
         heartbeat_s=settings.heartbeat_s,
         suspicion_s=settings.suspicion_s,
         epoch_grace_s=settings.epoch_grace_s,

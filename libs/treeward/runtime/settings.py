@@ -96,6 +96,10 @@ class Settings(BaseSettings):
     """Pause before the first restart; doubles each time, with jitter."""
     backoff_max_s: Seconds = 30.0
     """Upper bound of that pause."""
+    pod_restarts_per_s: float = Field(default=200.0, gt=0, le=1e6)
+    """Restarts that a pod begins in a second; what crashed beyond that stands in line."""
+    pod_restarts_at_once: int = Field(default=256, ge=1)
+    """Restarts of a pod that its device has not accepted yet, at most."""
     call_timeout_s: Seconds = 30.0
     """A device call without an answer for this long ends the life; the next one finds out."""
 
