@@ -98,7 +98,7 @@ FORBIDDEN_TO_PUBLISH = [
     (SUPERVISOR, "tw.js.STREAM.MSG.GET.WORK_zone-a", "reads WORK"),
     (ORCHESTRATOR, subjects.log("zone-a", "vm.web-1", "completed"), "answers for a resource"),
     (ORCHESTRATOR, subjects.claim_of_pod("zone-a", "a1"), "claims a pod"),
-    (ORCHESTRATOR, subjects.work("zone-a", "vm.web-1"), "submits"),
+    (ORCHESTRATOR, subjects.work("zone-c", "vm.web-1"), "submits in a zone without credentials"),
     (ORCHESTRATOR, subjects.claim_of_zone("zone-c"), "claims a zone without credentials"),
     (ORCHESTRATOR, "$JS.API.STREAM.PURGE.LOG_zone-a", "purges a log"),
     (ORCHESTRATOR, "$JS.API.STREAM.PURGE.WORK_HISTORY_zone-a", "purges the history"),

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -234,3 +235,16 @@ def test_every_alert_has_a_metric_that_exists_and_a_runbook() -> None:
         assert page.read_text().startswith(f"# {rule['alert']}\n"), page
         assert rule["alert"] in fired
     assert set(re.findall(r"treeward_\w+", (folder / "treeward.dashboard.json").read_text())) <= series
+
+
+@pytest.mark.parametrize("component", ["collector", "jaeger"])
+def test_the_configuration_is_one_that_jaeger_takes(component: str) -> None:
+    program = ROOT / ".tools" / "bin" / "jaeger"
+    if not program.exists():
+        pytest.skip("`make tools` gets jaeger")
+    configuration = ROOT / "k8s" / "components" / component / "config.yaml"
+    command = [str(program), "validate", "--config", str(configuration)]
+    done = subprocess.run(
+        command, env={"TRACES_ENDPOINT": "http://127.0.0.1:4318"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -51,7 +51,8 @@ async def inside(site: Site, name: str, body: str) -> Submitted:
     """Submit from the pod."""
     trace_id = secrets.token_hex(16)
     words = arguments(site, "/etc/treeward/nats/seed.nk", f"tw.work.zone-a.vm.{name}", body, trace_id)
-    printed = await site.kubectl.text("exec", POD, "--", "/nats", "--server", "nats://nats-client:4222", *words)
+    command = ("/nats", "--server", "nats://nats-client:4222", *words)
+    printed = await site.kubectl.text("exec", POD, "--", *command, errors_too=True)
     return await _submitted(site, "inside", f"nats pub -J {name} {body}", printed, trace_id)
 
 
@@ -80,7 +81,7 @@ def pod(image: str) -> dict[str, Any]:
                 "image": image,
                 "command": ["/nats", "--server", "nats://nats-client:4222", "--nkey", "/etc/treeward/nats/seed.nk",
                             "--inbox-prefix", f"_INBOX_{SUBMITTER}", "sub", "tw.event.zone-a.vm.*.*"],
-                "env": [{"name": "HOME", "value": "/tmp"}],
+                "env": [{"name": "XDG_CONFIG_HOME", "value": "/tmp"}],  # the user has no home in any passwd
                 "resources": {"limits": {"memory": "128Mi"}},
                 "securityContext": {
                     "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,

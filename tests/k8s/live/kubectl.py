@@ -27,7 +27,9 @@ class Kubectl:
         """The whole command line."""
         return [self.program, "--namespace", self.namespace, *arguments]
 
-    async def bytes(self, *arguments: str, stdin: bytes | None = None, timeout_s: float = 120.0) -> bytes:
+    async def bytes(
+        self, *arguments: str, stdin: bytes | None = None, timeout_s: float = 120.0, errors_too: bool = False
+    ) -> bytes:
         """What the command prints; raises KubectlError."""
         process = await asyncio.create_subprocess_exec(
             *self.command(*arguments),
@@ -44,12 +46,15 @@ class Kubectl:
             raise KubectlError(f"{' '.join(arguments)}: no end within {timeout_s:g} s") from None
         if process.returncode:
             raise KubectlError(f"{' '.join(arguments)}: {errors.decode(errors='replace').strip()}")
-        return output
+        return output + errors if errors_too else output
 
-    async def text(self, *arguments: str, stdin: str | None = None, timeout_s: float = 120.0) -> str:
+    async def text(
+        self, *arguments: str, stdin: str | None = None, timeout_s: float = 120.0, errors_too: bool = False
+    ) -> str:
         """The same as text."""
         given = None if stdin is None else stdin.encode()
-        return (await self.bytes(*arguments, stdin=given, timeout_s=timeout_s)).decode(errors="replace").strip()
+        output = await self.bytes(*arguments, stdin=given, timeout_s=timeout_s, errors_too=errors_too)
+        return output.decode(errors="replace").strip()
 
     async def items(self, kind: str, selector: str = "") -> list[Document]:
         """All objects of a kind, by label."""

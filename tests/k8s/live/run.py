@@ -18,7 +18,7 @@ from tests.k8s.live.denials import denials
 from tests.k8s.live.figures import cost_of
 from tests.k8s.live.kubectl import Kubectl, KubectlError
 from tests.k8s.live.report import Report
-from tests.k8s.live.site import OPERATOR, SUBMITTER, ZONE, Site, make_keys, site, treeward, watched
+from tests.k8s.live.site import LOAD, OPERATOR, ZONE, Site, make_keys, site, treeward, watched
 
 from treeward.bus.nats_bus import NatsBus
 from treeward.runtime.judge import judge
@@ -73,7 +73,7 @@ async def run(wanted: Wanted, say: Say) -> Report:
                 say(f"{sum(row[-1] for row in report.denials)} of {len(report.denials)} forbidden things denied")
             load = Load(
                 here.urls, [ZONE], wanted.units_per_s, wanted.seed, clients=3, vms=30, volumes=8,
-                login=here.login(SUBMITTER),
+                login=here.login(LOAD),
             )  # fmt: skip
             async with watched(bus) as observer, _loading(load, observer, client, report):
                 await _break(here, wanted, load, bus, report, say)

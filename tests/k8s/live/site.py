@@ -20,8 +20,7 @@ from treeward.runtime.books import query, read_books
 from treeward.runtime.judge import Books
 
 ZONE = "zone-a"
-SUBMITTER, READER, OPERATOR = "submitter_ci", "reader_audit", "operator"
-ADDRESSES = ("zone-a.vm.*", "zone-a.volume.*")
+SUBMITTER, LOAD, OPERATOR = "submitter_ci", "submitter_load", "operator"
 MEMORY_MIB = 1 << 20
 
 
@@ -90,12 +89,13 @@ class Site:
 
 
 def make_keys(folder: Path) -> None:
-    """Keys for zone-a, somebody who submits and somebody who reads; what is there already stays."""
+    """Keys for zone-a, two who submit and one who reads; what is there already stays."""
     here = CredentialsFolder(folder)
     if (folder / "users.json").exists():
         return
     here.make([ZONE])
-    here.add(User(role="submitter", name="ci", addresses=ADDRESSES))
+    here.add(User(role="submitter", name="ci", addresses=("zone-a.vm.*", "zone-a.volume.data")))
+    here.add(User(role="submitter", name="load", addresses=("zone-a.vm.*", "zone-a.volume.*")))
     here.add(User(role="reader", name="audit", zones=(ZONE,)))
 
 
