@@ -33,6 +33,7 @@ from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT, Address
 from treeward.schemas.device_control import Fault, FaultAdd, FaultClear
 from treeward.schemas.events import Event
+from treeward.schemas.topology import Topology
 
 
 class Stack:
@@ -146,6 +147,7 @@ async def stack(
     zone_supervisors: int = 1,
     pod_agents: int | None = None,
     settings: dict[str, str] | None = None,
+    topology: Topology | None = None,
 ) -> AsyncIterator[Stack]:
     """A data centre whose zones, pods and hosts exist and whose pods are owned; killed at the end, whatever happened.
 
@@ -154,7 +156,7 @@ async def stack(
     place = Folder(folder / "data")
     place.open()
     layout = Layout(
-        default_topology(zones, pods, hosts), orchestrators, zone_supervisors, pod_agents, settings or {}
+        topology or default_topology(zones, pods, hosts), orchestrators, zone_supervisors, pod_agents, settings or {}
     )  # fmt: skip
     centre = DataCentre(place, layout)
     try:

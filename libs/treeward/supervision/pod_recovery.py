@@ -92,7 +92,7 @@ class PodRecovery:
         if not (row.restarting or row.retries):
             return True
         self.line.budget = self.policies.budget()
-        again = row.retries > 0 or len(row.crashed_at_s) > 1
+        again = row.retries > 0 or row.attempts > 1
         return self.line.may_begin(row.key, now_s, again=again, ahead=row.key.startswith("host."))
 
     def called(self, now_s: float) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Restarts of a pod, at its own rate: who may begin now, and who stands in line. Pure.
 
-Two lines take turns, so that neither starves: processes that crashed, and those whose last restart did not help. Within
-each it is first come, first served, so one that fails again goes to the back and all others come before it.
+Two lines: processes that crashed, and those whose last restart did not help. The first has the right of way, so one
+that fails again comes after all others; but every fourth turn is of the second, so that nobody waits for ever. Within a
+line it is first come, first served.
 """
 
 from collections import deque
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 
 from treeward.supervision.policies import Budget
 
+AGAIN_EVERY = 4
 EARLY_S = 0.1
 """How much of the rate may be used at once after a pause, so that a timer that is late loses nothing."""
 
@@ -91,9 +93,9 @@ class RestartLine:
         self._next_s = max(now_s, self._next_s) + 1.0 / self.budget.restarts_per_s
 
     def _next(self) -> str | None:
-        for _ in self._lines:
-            self._turn = 1 - self._turn
-            line = self._lines[self._turn]
+        self._turn += 1
+        first = self._turn % AGAIN_EVERY == 0
+        for line in (self._lines[first], self._lines[not first]):
             while line:
                 number, key = line.popleft()
                 if self._standing.get(key) == number:
