@@ -53,8 +53,8 @@ class Dispatcher(Outbox):
             self._keep(pending)
         if pending.steers_dispatch:
             self._steer(queue, pending, now_s)
-        elif (order := self._order_of(queue)) is not None and pending.supersedes_under(order):
-            self._supersede(queue, ticket, now_s)
+        else:
+            self._supersede_by_policy(queue, pending, now_s)
         self._pump(queue, now_s)
 
     def on_body(
@@ -65,7 +65,9 @@ class Dispatcher(Outbox):
         key = self.unanswered.get(ticket)
         if key is None or body is None:
             return
-        self._keep(read_pending(self.zone, key, ticket, body, trace, stored_s))
+        pending = read_pending(self.zone, key, ticket, body, trace, stored_s)
+        self._keep(pending)
+        self._supersede_by_policy(self.queues[key], pending, now_s)
         self._pump(self.queues[key], now_s)
 
     def on_event(self, position: int, event: Event, now_s: float) -> None:
@@ -276,21 +278,28 @@ class Dispatcher(Outbox):
                 self._order_anew(queue, now_s)
 
     def _order_of(self, queue: Queue) -> str | None:
+        """None as well while it is not known: whatever has to be read for that comes by again."""
+        if queue.position < 0 or queue.order is not None:
+            return queue.order
         pod = self.queues.get(f"pod.{queue.pod}") if queue.pod is not None else None
-        return queue.order or (pod.order if pod is not None else None) or self.zone_order
+        if pod is not None and (pod.position < 0 or pod.order is not None):
+            return pod.order
+        return self.zone_order
 
     def _order_anew(self, queue: Queue, now_s: float) -> None:
         """Its policy is another, or has only now been read: what waits already stands under it as well."""
         kind, _, name = queue.key.partition(".")
         below = [other for other in self.queues.values() if other.pod == name] if kind == "pod" else []
         for each in (queue, *below):
-            order = self._order_of(each)
-            if order is not None:
+            if self._order_of(each) is not None:
                 for pending in [self.bodies[ticket] for ticket in each.tickets if ticket in self.bodies]:
-                    if pending.supersedes_under(order) and not pending.supersedes:
-                        self._supersede(each, pending.ticket, now_s)
+                    self._supersede_by_policy(each, pending, now_s)
 
-    def _supersede(self, queue: Queue, ticket: int, now_s: float) -> None:
+    def _supersede_by_policy(self, queue: Queue, pending: Pending, now_s: float) -> None:
+        order = self._order_of(queue)
+        if order is None or pending.supersedes or not pending.supersedes_under(order):
+            return
+        ticket = pending.ticket
         self.superseding.add(ticket)
         first = max((other for other in queue.supersedes or () if other < ticket), default=0)
         queue.on_supersede(ticket)
