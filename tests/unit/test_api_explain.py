@@ -340,3 +340,29 @@ def test_a_resource_that_was_handed_off_and_finds_no_place() -> None:
 def test_a_unit_that_the_zone_supervisor_is_about_to_place() -> None:
     answer = explain(unplaced(SENT, says={"phase": "unplaced", "ticket": 12}), Asked(ticket=12))
     assert "about to place or answer it" in said(answer)
+
+
+def test_a_process_in_the_line_of_its_pod_says_its_place_and_when_its_turn_comes() -> None:
+    answer = at_owner(phase="initialized", ticket=12, line_place=800, line_of=2000, restarts_per_s=200.0)
+    assert answer.waits_for is Wait.BUDGET
+    assert "stands in line to be restarted, with 1999 others: 800 are before it" in said(answer)
+    assert "restarts 200 in a second, so its turn comes in 4.0 s or later" in said(answer)
+
+
+def test_an_owner_that_suspects_itself_says_so_and_blames_nobody() -> None:
+    last = event(EventType.CRASHED, ticket=12, verdict=Verdict.MAYBE_STARTED, reason="failed")
+    answer = at_owner(
+        last, phase="initialized", ticket=12, retry_in_s=1.3, suspects="the device is reached, and fails",
+        suspects_for_s=5.0, escalated="nothing has helped for 60 s: the device accepted no life",
+    )  # fmt: skip
+    assert "It is tried again in 1.3 s, and that does not count against it." in said(answer)
+    assert "its owner suspects itself (the device is reached, and fails), and blames none of them." in said(answer)
+    assert "for help: nothing has helped for 60 s: the device accepted no life." in said(answer)
+
+
+def test_the_policy_that_holds_for_a_process_is_the_one_that_is_said() -> None:
+    last = event(EventType.CRASHED, ticket=12, verdict=Verdict.NOT_STARTED, reason="unreachable")
+    at = {"phase": "initialized", "ticket": 12, "crashes": 2, "retry_in_s": 1.3}
+    answer = at_owner(last, **at, restarts_max=9, restart_period_s=10.0)
+    assert "crashed twice within 10 s: unreachable" in said(answer)
+    assert "after more than 9 restarts it is quarantined" in said(answer)

@@ -96,6 +96,7 @@ def _tell(resource: ResourceState) -> None:
         ("exists", "not known while in doubt" if resource.doubt else "yes" if resource.exists else "no"),
         ("definition", json.dumps(resource.definition)),
         ("observed", json.dumps(resource.observed)),
+        ("policies", json.dumps(resource.policies) if resource.policies else "those of its branch"),
         ("process", flags(resource)),
         ("place", f"pod {resource.pod or '-'}, host {resource.host or '-'}"),
         ("owner", f"{resource.owner or '-'}, epoch {resource.epoch or '-'}, life {resource.life}"),

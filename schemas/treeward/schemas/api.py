@@ -115,6 +115,9 @@ class ResourceState(_Answer):
     exists: bool = Field(description="as of `answered`; no fact while in doubt")
     definition: dict[str, Any] | None = Field(default=None, description="desired: the spec as of `answered`")
     observed: dict[str, Any] | None = Field(default=None, description="the state that the device last reported")
+    policies: dict[str, Any] | None = Field(
+        default=None, description="what its definition and `configure` set; what it does not say its branches do"
+    )
     process: ProcessState = ProcessState.NONE
     paused: bool = False
     quarantined: bool = False
@@ -256,6 +259,8 @@ class Wait(StrEnum):
     """No host has room for it, or none that it allows."""
     BACK_OFF = "back_off"
     """Its process crashed and is restarted later."""
+    BUDGET = "budget"
+    """Its process crashed, and its pod restarts others first."""
     DEVICE = "device"
     """The device works on it, is busy, or cannot be reached."""
     HAND_OFF = "hand_off"

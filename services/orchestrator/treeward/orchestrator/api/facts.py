@@ -27,6 +27,8 @@ class Claim(NamedTuple):
     owner: str | None
     epoch: int
     claimed_s: float
+    quarantined: str | None = None
+    """Why the branch was claimed for nobody; None: it was not."""
 
 
 class Presence(NamedTuple):
@@ -64,6 +66,17 @@ class OwnerSays(BaseModel):
     device: str | None = None
     link: str | None = None
     link_error: str | None = None
+    line_place: int | None = None
+    """How many stand before it to be restarted; None: it does not stand in line."""
+    line_of: int = 0
+    restarts_per_s: float | None = None
+    restarts_max: int | None = None
+    restart_period_s: float | None = None
+    suspects: str | None = None
+    """Why its owner suspects itself: most of its processes failed at once."""
+    suspects_for_s: float | None = None
+    escalated: str | None = None
+    """What its owner has asked its supervisor for help with."""
 
     @classmethod
     def parse(cls, body: bytes | None) -> "OwnerSays | None":

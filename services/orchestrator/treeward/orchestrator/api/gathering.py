@@ -18,6 +18,7 @@ from treeward.runtime import codec
 from treeward.runtime.context import Context
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ZONE_PARTITION
+from treeward.schemas.events import Event
 from treeward.supervision.knowledge import pod_of
 from treeward.supervision.pending import read_pending
 
@@ -114,7 +115,7 @@ class Gathering:
             event = codec.event_of(stored.data)
             if event is not None:
                 pod = None if event.kind == "zone" else event.id
-                self._claims[pod] = Claim(event.owner, stored.position, stored.time_s)
+                self._claims[pod] = _claim_of(event, stored)
 
         reader = await self.context.bus.read(
             streams.log(self.zone),
@@ -140,7 +141,7 @@ class Gathering:
         subject = subjects.claim_of_zone(zone) if pod is None else subjects.claim_of_pod(zone, pod)
         stored = await self.context.bus.last(streams.log(zone), subject, at_least=self.log_position)
         event = codec.event_of(stored.data) if stored is not None else None
-        return Claim(event.owner, stored.position, stored.time_s) if stored is not None and event is not None else None
+        return _claim_of(event, stored) if stored is not None and event is not None else None
 
     async def _ask_owner(self, key: str, pod: str | None, claim: Claim | None) -> OwnerSays | None:
         subject = subjects.owner_api("explain", self.zone, pod or ZONE_PARTITION)
@@ -167,3 +168,8 @@ class Gathering:
                 pending.unit.reason,
                 pending.unit.attempts_max,
             )
+
+
+def _claim_of(event: Event, stored: Stored) -> Claim:
+    quarantined = (event.reason or "no reason given") if event.quarantined and event.owner is None else None
+    return Claim(event.owner, stored.position, stored.time_s, quarantined)

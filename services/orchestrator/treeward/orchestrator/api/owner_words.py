@@ -10,6 +10,9 @@ Explained = tuple[Wait, list[str]]
 
 def explain_owner(facts: Facts, ticket: int) -> Explained:
     """Whether there is an owner, and what it says of the unit."""
+    if facts.claim is not None and facts.claim.quarantined is not None:
+        text = f"{capital(facts.branch_in_words)} is quarantined{because(facts.claim.quarantined)}"
+        return Wait.QUARANTINE, [f"{text}. Nobody acts for it until somebody submits `release` for it."]
     absence = _explain_absence(facts)
     if absence is not None:
         return Wait.OWNER, [absence]
@@ -84,11 +87,13 @@ def _explain_hand(facts: Facts, says: OwnerSays, taken: str) -> Explained:
         case "synchronizing":
             asked = "the device was asked to accept the new life and has not answered yet"
             return Wait.DEVICE, [f"{taken}; {asked}.", *_link(says)]
+        case "initialized" if says.line_place is not None:
+            return Wait.BUDGET, [_line(facts, says), *_suspicion(facts, says)]
         case "initialized" if says.retries:
             refuses = f"the device does not accept the new life{because(says.reason)}"
             return Wait.DEVICE, [f"{taken}; {refuses}. It is asked again {retry}.", *_link(says)]
         case "initialized" if says.retry_in_s > 0:
-            return Wait.BACK_OFF, [_back_off(facts, says, retry)]
+            return Wait.BACK_OFF, [_back_off(facts, says, retry), *_suspicion(facts, says)]
         case "initialized" | "ready":
             return Wait.NOTHING, [f"{taken} and is about to begin."]
         case "committing":
@@ -102,9 +107,31 @@ def _explain_hand(facts: Facts, says: OwnerSays, taken: str) -> Explained:
 def _back_off(facts: Facts, says: OwnerSays, retry: str) -> str:
     last = facts.last.event if facts.last is not None else None
     why = because(last.reason) if last is not None and last.type is EventType.CRASHED else ""
-    limits = facts.limits
-    crashed = f"Its process crashed {times(max(1, says.crashes))} within {limits.restart_period_s:g} s{why}"
-    return f"{crashed}. It is tried again {retry}; after more than {limits.restarts_max} restarts it is quarantined."
+    period_s = says.restart_period_s if says.restart_period_s is not None else facts.limits.restart_period_s
+    restarts_max = says.restarts_max if says.restarts_max is not None else facts.limits.restarts_max
+    if says.suspects is not None:
+        return f"Its process crashed{why}. It is tried again {retry}, and that does not count against it."
+    crashed = f"Its process crashed {times(max(1, says.crashes))} within {period_s:g} s{why}"
+    return f"{crashed}. It is tried again {retry}; after more than {restarts_max} restarts it is quarantined."
+
+
+def _line(facts: Facts, says: OwnerSays) -> str:
+    """The budget of the pod."""
+    before = "nothing is" if not says.line_place else f"{says.line_place} are" if says.line_place > 1 else "one is"
+    rate = says.restarts_per_s or facts.limits.pod_restarts_per_s
+    said = f"Its process stands in line to be restarted, with {max(0, says.line_of - 1)} others: {before} before it"
+    soon = span((says.line_place or 0) / rate)
+    return f"{said}, and {facts.branch_in_words} restarts {rate:g} in a second, so its turn comes in {soon} or later."
+
+
+def _suspicion(facts: Facts, says: OwnerSays) -> list[str]:
+    """What its owner thinks of itself."""
+    if says.suspects is None:
+        return []
+    branch, parent = facts.branch_in_words, facts.parent_in_words
+    said = f"Most processes of {branch} failed at once {ago(says.suspects_for_s or 0.0)}: its owner suspects itself"
+    asked = [f"It has asked {parent} for help: {says.escalated}."] if says.escalated is not None else []
+    return [f"{said} ({says.suspects}), and blames none of them.", *asked]
 
 
 def _explain_room(facts: Facts, says: OwnerSays, taken: str) -> Explained:

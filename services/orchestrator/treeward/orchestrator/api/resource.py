@@ -162,6 +162,7 @@ def state_of(facts: Facts) -> ResourceState | None:
             "exists": event.definition is not None,
             "definition": event.definition,
             "observed": event.observed,
+            "policies": event.policies,
             "process": process_of(last, facts.owner.epoch),
             "paused": event.paused,
             "quarantined": event.quarantined,
