@@ -47,6 +47,8 @@ class Figures:
     completed: int
     violations: int
     other_before: Delays
+    other_in_burst: Delays
+    """While as many units of the pod as will crash are submitted at once, and nothing crashes."""
     other_during: Delays
     other_after: Delays
 
@@ -122,10 +124,17 @@ async def mass_crash(
         before = await other.take()
         say(f"{OTHER} before: {before}")
 
+        names = [f"vm-{number}" for number in range(resources)]
+        tickets = await _submit(running, names, "start")
+        answers = running.answers
+        await until(lambda: all((ZONE, ticket) in answers for ticket in tickets), "an outcome for each", 300.0)
+        in_burst = await other.take()
+        say(f"{OTHER} while {resources} units are submitted to {POD} at once: {in_burst}")
+
         running.add_fault(effect="fail", zone=ZONE, pod=POD)
         begun = len(running.events)
         begun_s = time.monotonic()
-        tickets = await _submit(running, [f"vm-{number}" for number in range(resources)], "stop")
+        tickets = await _submit(running, names, "stop")
 
         def crashed() -> set[str]:
             return {row.event.key for row in running.events[begun:] if row.event.type is EventType.CRASHED}
@@ -139,9 +148,8 @@ async def mass_crash(
         back_s = time.monotonic()
         during = await other.take()
         say(f"{OTHER} during: {during}")
-        answered = running.answers
         patience_s = 60.0 + 4 * resources / restarts_per_s
-        await until(lambda: all((ZONE, ticket) in answered for ticket in tickets), "an outcome for each", patience_s)
+        await until(lambda: all((ZONE, ticket) in answers for ticket in tickets), "an outcome for each", patience_s)
         all_ready_s = time.monotonic() - back_s
         recovering = await other.take()
         say(f"all answered {all_ready_s:.1f} s after the device is back; {OTHER} meanwhile: {recovering}")
@@ -154,11 +162,12 @@ async def mass_crash(
         restarted = [row for row in seen if row.event.type is EventType.READY and row.event.life > 0]
         lives = {(row.event.key, row.event.life): row.at_s for row in restarted}
         per_second = Counter(int(at_s) for at_s in lives.values())
-        outcomes = Counter(answered[ZONE, ticket][0].type for ticket in tickets)
+        outcomes = Counter(answers[ZONE, ticket][0].type for ticket in tickets)
         return Figures(
             resources, len(crashed()), round(crash_took_s, 1), len(lives), max(per_second.values()), restarts_per_s,
             round(all_ready_s, 1), sum(row.event.type is EventType.QUARANTINED for row in seen),
-            outcomes[EventType.FAILED], outcomes[EventType.COMPLETED], len(judged.violations), before, worst, after,
+            outcomes[EventType.FAILED], outcomes[EventType.COMPLETED], len(judged.violations), before, in_burst,
+            worst, after,
         )  # fmt: skip
 
 
