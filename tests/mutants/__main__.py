@@ -1,8 +1,8 @@
 """Proof by removal: `python -m tests.mutants [name ...]` takes each safety line out of a copy and says what notices.
 
-A line that can be removed without anybody noticing is either not needed or not tested. Each row of `table.MUTANTS` is
-tried on a copy of the tree of its own, first with the tests that should fail, then with seeds of the simulation. A
-mutant that survives, or whose text is not in its file any more, makes this program fail.
+A line that can be removed without anybody noticing is either not needed or not tested. Each row of `table` and
+`supervision` is tried on a copy of the tree of its own, first with the tests that should fail, then with seeds of the
+simulation. A mutant that survives, or whose text is not in its file any more, makes this program fail.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.mutants.supervision import SUPERVISION
 from tests.mutants.table import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=400, help="try so many seeds at most (default 400)")
     arguments = parser.parse_args()
     survivors = 0
-    for mutant in MUTANTS:
+    for mutant in (*MUTANTS, *SUPERVISION):
         if arguments.names and mutant.name not in arguments.names:
             continue
         begun_s = time.monotonic()

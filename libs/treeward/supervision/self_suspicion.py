@@ -110,8 +110,9 @@ class SelfSuspicion:
     def _why(self, now_s: float) -> str:
         at_s, gap_s = self._held_up
         if now_s - at_s <= 2 * WINDOW_S and gap_s:
-            held_up, went_back = f"its event loop was held up for {gap_s:.1f} s", f"its clock went back {-gap_s:.1f} s"
-            return held_up if gap_s > 0 else went_back
+            if gap_s < 0:
+                return f"its clock went back {-gap_s:.1f} s"
+            return f"its event loop was held up, or its clock jumped, by {gap_s:.1f} s"
         answered = sum(how is Failure.FAILED for _, how in self._failed.values())
         if 2 * answered >= len(self._failed):
             return "the device is reached, and fails"
