@@ -9,12 +9,16 @@ pinned and a test names each of them.
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import nats.errors
 from nats.aio.client import Client, Srv
 from nats.protocol import parser
+
+from treeward.bus.names import Names
 
 Receive = Callable[[str, bytes, bytes, bytes | None], None]
 """`receive(subject, reply, data, header_block)`"""
@@ -50,9 +54,10 @@ class LightClient(Client):
         super().__init__()
         self.receivers: dict[int, Receive] = {}
         self._holder = holder
+        self._names = Names()
 
     async def _connect_to_server(self, s: Srv) -> None:
-        """End a search for a server that was cancelled.
+        """End a search for a server that was cancelled; find a server also while nobody answers for names.
 
         The cancellation is lost when a connection is refused in that very moment (Python's `wait_for`), and nats-py
         would go on for ever, beside the next search or after its own end. The task still counts it.
@@ -60,7 +65,11 @@ class LightClient(Client):
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise asyncio.CancelledError
-        await super()._connect_to_server(s)
+        s.last_attempt = time.monotonic()
+        address = await self._names.address_of(s.uri.hostname or "")
+        netloc = f"[{address}]:{s.uri.port}" if ":" in address else f"{address}:{s.uri.port}"
+        # Certificates are checked against the name, which nats-py takes from its own server.
+        await super()._connect_to_server(replace(s, uri=s.uri._replace(netloc=netloc)))
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
         receive = self.receivers.get(sid)
