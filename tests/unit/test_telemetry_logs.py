@@ -57,6 +57,13 @@ def test_a_traceback_is_part_of_its_line() -> None:
     assert "RuntimeError: no way" in json.loads(text)["exception"]
 
 
+def test_what_the_standard_library_is_told_beside_the_message_is_a_field() -> None:
+    out = io.StringIO()
+    set_up_logs("info", "json", out)
+    logging.getLogger("treeward.bus").error("NATS refused", extra={"error": "permissions violation"})
+    assert json.loads(out.getvalue())["error"] == "permissions violation"
+
+
 def test_a_library_is_written_in_the_same_form_and_only_when_it_warns() -> None:
     out = io.StringIO()
     set_up_logs("info", "json", out)

@@ -1,8 +1,9 @@
 """What is done to the cluster while it works: pods are deleted, tiers are updated, nodes are drained and lost."""
 
 import asyncio
+import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import time
 
@@ -11,6 +12,7 @@ from tests.k8s.live.kubectl import Document, Kubectl, KubectlError
 COMPLETE_S = 600.0
 GONE_S = 180.0
 KINDS = ("orchestrator", "zone-supervisor", "pod-agent", "nats", "device-simulator", "jaeger")
+LABELS_OF_DNS = ("--selector=k8s-app=kube-dns", "--output=json")
 TIERS = ("orchestrator", "zone-supervisor", "pod-agent", "nats")
 
 
@@ -31,18 +33,30 @@ class Act:
 class Acts:
     """Does one thing at a time and waits until the cluster is whole again."""
 
-    def __init__(self, kubectl: Kubectl, say: Callable[[str], None], rest_s: float) -> None:
+    def __init__(
+        self,
+        kubectl: Kubectl,
+        burden_of: Callable[[str, str], Awaitable[int]],
+        look: Callable[[], Awaitable[None]],
+        say: Callable[[str], None],
+        rest_s: float,
+    ) -> None:
         self._kubectl = kubectl
+        self._burden_of = burden_of
+        self._look = look
         self._say = say
         self._rest_s = rest_s
         self.done: list[Act] = []
 
-    async def delete(self, name: str, *, at_once: bool, pod: str | None = None) -> None:
-        """Delete a pod of a workload: politely, or with SIGKILL and no warning."""
-        target = pod or (await self._kubectl.pods(name))[0]["metadata"]["name"]
+    async def delete(self, name: str, *, at_once: bool) -> None:
+        """Delete the pod of a workload that has most in hand: politely, or with SIGKILL and no warning."""
+        pods = [pod["metadata"]["name"] for pod in await self._kubectl.pods(name)]
+        burdens = {pod: await self._burden_of(name, pod) for pod in pods}
+        target = max(burdens, key=lambda pod: burdens[pod])
         how = ("--grace-period=0", "--force") if at_once else ()
         act = self._begin(f"{'kill' if at_once else 'delete'} {name}", target)
         await self._kubectl.text("delete", "pod", target, "--wait=true", *how, timeout_s=GONE_S)
+        act.notes["branches_in_hand"] = burdens[target]
         act.notes["gone_after_s"] = time() - act.at_s
         await self._whole(act)
 
@@ -78,19 +92,23 @@ class Acts:
         """Take a node's power by a command of the user's, until Kubernetes has replaced its pods; then give it back."""
         act = self._begin("power cut of node", node)
         await _shell(off, node)
-        await self._kubectl.text(
-            "wait", "--for=condition=Ready=Unknown", f"node/{node}", "--timeout=300s", timeout_s=310.0
-        )
-        act.notes["noticed_after_s"] = time() - act.at_s
-        await self._kubectl.until_complete(timeout_s=COMPLETE_S, kinds=("deployments",))
-        act.notes["deployments_complete_after_s"] = time() - act.at_s
-        await _shell(on, node)
-        act.notes["power_back_after_s"] = time() - act.at_s
+        try:
+            await self._kubectl.text(
+                "wait", "--for=condition=Ready=Unknown", f"node/{node}", "--timeout=300s", timeout_s=310.0
+            )
+            act.notes["noticed_after_s"] = time() - act.at_s
+            await self._kubectl.until_complete(timeout_s=COMPLETE_S, kinds=("deployments",))
+            act.notes["deployments_complete_after_s"] = time() - act.at_s
+        finally:
+            await _shell(on, node)
+            act.notes["power_back_after_s"] = time() - act.at_s
         await self._whole(act)
 
     async def node_to_lose(self) -> str:
-        """A node whose loss leaves the simulator and two NATS servers: what no installation can lose is not tried."""
+        """A node whose loss leaves the simulator, cluster DNS and two NATS servers: without these nothing can go on."""
         pods = await self._kubectl.items("pods")
+        names = json.loads(await self._kubectl.bytes("get", "pods", "--all-namespaces", *LABELS_OF_DNS))["items"]
+        dns = {pod["spec"].get("nodeName") for pod in names}
         places: dict[str, list[str]] = {}
         for pod in pods:
             node, name = pod["spec"].get("nodeName"), pod["metadata"].get("labels", {}).get("app.kubernetes.io/name")
@@ -99,10 +117,10 @@ class Acts:
         fit = [
             (len(names), node)
             for node, names in places.items()
-            if "device-simulator" not in names and names.count("nats") <= 1
+            if "device-simulator" not in names and names.count("nats") <= 1 and dns != {node}
         ]
         if not fit:
-            raise KubectlError(f"every node has the simulator or two NATS servers: {places}")
+            raise KubectlError(f"every node has the simulator, all of DNS or two NATS servers: {places}")
         return max(fit)[1]
 
     def _begin(self, name: str, target: str) -> Act:
@@ -118,6 +136,7 @@ class Acts:
         act.complete_after_s = time() - act.at_s
         self._say(f"{act.name}: all pods ready after {act.complete_after_s:.1f} s")
         await asyncio.sleep(self._rest_s)
+        await self._look()
         act.until_s = time()
 
 

@@ -100,7 +100,7 @@ def pod(image: str) -> dict[str, Any]:
 
 
 async def _submitted(site: Site, where: str, command: str, printed: str, trace_id: str) -> Submitted:
-    ticket = re.search(r"Stored in Stream: WORK_zone-a Sequence: (\d+)", printed)
+    ticket = re.search(r"Stored in Stream: WORK_zone-a Sequence: ([\d,]+)", printed)
     assert ticket is not None, printed
     seen = await jaeger.trace(site.jaeger.port, trace_id)
-    return Submitted(where, command, printed.strip(), int(ticket[1]), seen)
+    return Submitted(where, command, printed.strip(), int(ticket[1].replace(",", "")), seen)

@@ -39,6 +39,8 @@ class Report:
     settled_s: float = 0.0
     judgement: Judgement | None = None
     lost: list[Violation] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+    """What was said of units that waited for long after everything was whole again."""
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -69,6 +71,7 @@ class Report:
             lines += [f"{len(judged.takeovers)} takeovers, {self.released} releases, settled in {self.settled_s:.1f} s"]
             lines += [f"{len(judged.violations) + len(self.lost)} violations; unanswered {self.unanswered}"]
             lines += [f"  {violation}" for violation in (*judged.violations, *self.lost)][:40]
+        lines += [f"waited for long: {one}" for one in self.stuck]
         return "\n".join([*lines, *(f"PROBLEM {problem}" for problem in self.problems)])
 
 

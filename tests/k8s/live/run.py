@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from nats.aio.client import Client
@@ -28,6 +29,7 @@ from treeward.telemetry import traceparent
 
 READY_S = 600.0
 SETTLE_S = 180.0
+STUCK_S = 15.0
 QUIET_S = 10.0
 """Of load before anything is broken: what the other figures are compared with."""
 RELEASE_AFTER_S = 2.0
@@ -76,7 +78,7 @@ async def run(wanted: Wanted, say: Say) -> Report:
                 login=here.login(LOAD),
             )  # fmt: skip
             async with watched(bus) as observer, _loading(load, observer, client, report):
-                await _break(here, wanted, load, bus, report, say)
+                await _break(here, wanted, load, observer, report, say)
             say("the load has ended")
             async with watched(bus) as observer:
                 await _judge(here, wanted, load.receipts, bus, observer, report, say)
@@ -150,8 +152,17 @@ async def _loading(load: Load, observer: Observer, client: Client, report: Repor
         await asyncio.gather(loading, releasing, return_exceptions=True)
 
 
-async def _break(here: Site, wanted: Wanted, load: Load, bus: NatsBus, report: Report, say: Say) -> None:
-    acts = Acts(here.kubectl, say, wanted.rest_s)
+async def _burden(observer: Observer, name: str, pod: str) -> int:
+    """Branches and zones that a pod has in hand, as it says; of a NATS server, whether it leads the log."""
+    if name == "nats":
+        info = await observer.bus.streams.info(streams.log(ZONE)) or {}
+        return int(info.get("cluster", {}).get("leader") == pod)
+    return len(observer.held_by(pod)) + (len(observer.dispatched_by(pod)) if name == "orchestrator" else 0)
+
+
+async def _break(here: Site, wanted: Wanted, load: Load, observer: Observer, report: Report, say: Say) -> None:
+    look = partial(_explain_stuck, here, load, observer, report, say)
+    acts = Acts(here.kubectl, partial(_burden, observer), look, say, wanted.rest_s)
     quiet = Act("nothing", "-", time.time())
     await asyncio.sleep(QUIET_S)
     quiet.until_s = time.time()
@@ -162,7 +173,7 @@ async def _break(here: Site, wanted: Wanted, load: Load, bus: NatsBus, report: R
             if wanted.asks(f"kill {name}"):
                 await acts.delete(name, at_once=True)
                 if name == "pod-agent":
-                    await _look_at_slowest(here, load, bus, acts.done[-1], report, say)
+                    await _look_at_slowest(here, load, observer.bus, acts.done[-1], report, say)
         report.memory_mib["under load"] = await here.memory_mib()
         for number, image in enumerate(wanted.images):
             for name in TIERS:
@@ -178,15 +189,32 @@ async def _break(here: Site, wanted: Wanted, load: Load, bus: NatsBus, report: R
     report.acts = [quiet, *acts.done]
 
 
+async def _explain_stuck(here: Site, load: Load, observer: Observer, report: Report, say: Say) -> None:
+    """Ask about a unit that waits for long although everything is whole again."""
+    long_ago_s = time.time() - STUCK_S
+    stuck = [
+        receipt
+        for receipt in load.receipts
+        if receipt.attempted_s < long_ago_s and receipt.ticket not in observer.answered[receipt.zone]
+    ]
+    if stuck:
+        say(f"{len(stuck)} units wait for more than {STUCK_S:g} s")
+    for receipt in sorted(stuck, key=lambda receipt: receipt.ticket)[:2]:
+        _, told = await treeward("explain", f"{ZONE}:{receipt.ticket}", environment=here.environment(OPERATOR))
+        report.stuck.append(f"{receipt}: {told}")
+        say(report.stuck[-1])
+
+
 async def _look_at_slowest(here: Site, load: Load, bus: NatsBus, act: Act, report: Report, say: Say) -> None:
-    """The traces of units that were attempted just as an agent was killed: those with two lives tell the story."""
+    """The traces of units that were attempted just as an agent was killed: those with two lives, and no
+    placement, tell the story."""
     state = await bus.state(streams.work(ZONE))
     assert state is not None
     struck = [receipt for receipt in load.receipts if act.at_s - 0.5 <= receipt.attempted_s < act.at_s + 2.0]
     for receipt in struck[:40]:
         trace_id, _ = traceparent.derive(ZONE, state.created_s, receipt.ticket)
         seen = await jaeger.trace(here.jaeger.port, f"{trace_id:032x}")
-        if seen is not None and len(seen.lives) > 1 and seen.spans.get("dispatch", 0) > 1:
+        if seen is not None and len(seen.lives) > 1 and "zone-supervisor" not in seen.services:
             report.takeovers.append(seen)
             say(f"ticket {receipt.ticket} in Jaeger: {seen}")
         if len(report.takeovers) >= 3:
