@@ -75,7 +75,7 @@ SUPERVISION = (
         "one that fails makes it suspect itself",
         "ADR 10",
         S + "self_suspicion.py",
-        "return len(self._failed) >= FAILED_MIN and len(self._failed) > len(self._helped)",
+        "return len(self._failed) >= self._failed_min and len(self._failed) > len(self._helped)",
         "return len(self._failed) > len(self._helped)",
         (POLICIES,),
     ),

@@ -8,7 +8,9 @@ from hypothesis import strategies as some
 from treeward.supervision.limits import Limits
 from treeward.supervision.policies import Budget, budget_of, configured, effective, restart_policy
 from treeward.supervision.restart_line import EARLY_S, RestartLine
-from treeward.supervision.self_suspicion import FAILED_MIN, WINDOW_S, Failure, SelfSuspicion
+from treeward.supervision.self_suspicion import WINDOW_S, Failure, SelfSuspicion
+
+FAILED_MIN = 10
 
 FIELDS = ("restarts_max", "restart_period_s", "backoff_min_s", "backoff_max_s")
 SAID = some.dictionaries(some.sampled_from(FIELDS), some.one_of(some.none(), some.integers(1, 50)), max_size=4)
@@ -146,7 +148,7 @@ def test_those_that_failed_again_come_behind_all_others_but_for_every_fourth_tur
 def test_it_suspects_itself_only_when_many_failed_at_once_and_more_than_fared_well(
     happened: list[tuple[bool, int, float]],
 ) -> None:
-    suspicion = SelfSuspicion()
+    suspicion = SelfSuspicion(FAILED_MIN)
     now_s = 1000.0
     failed: dict[str, float] = {}
     helped: list[float] = []
@@ -172,7 +174,7 @@ def test_it_suspects_itself_only_when_many_failed_at_once_and_more_than_fared_we
 def test_the_parent_is_asked_when_nothing_helped_for_as_long_as_its_patience(
     patience_s: float, helped_after_s: float, accepted: bool
 ) -> None:
-    suspicion = SelfSuspicion()
+    suspicion = SelfSuspicion(FAILED_MIN)
     began_s = now_s = 1000.0
     for number in range(FAILED_MIN):
         suspicion.on_failed(f"vm.{number}", Failure.FAILED, now_s)
@@ -198,6 +200,6 @@ def test_the_parent_is_asked_when_nothing_helped_for_as_long_as_its_patience(
 
 @given(some.integers(-20, 20).map(lambda quarters: quarters / 4))
 def test_only_a_gap_between_two_ticks_is_our_own_slowness(gap_s: float) -> None:
-    suspicion = SelfSuspicion()
+    suspicion = SelfSuspicion(FAILED_MIN)
     assert not suspicion.on_tick(1000.0)
     assert suspicion.on_tick(1000.0 + gap_s) == (gap_s < 0 or gap_s >= 1.0)

@@ -11,7 +11,6 @@ from treeward.schemas.presence import Heartbeat, Holding
 from treeward.supervision.children import Children
 from treeward.supervision.limits import Limits
 from treeward.supervision.row import Phase
-from treeward.supervision.self_suspicion import FAILED_MIN
 
 LIMITS = Limits(
     restarts_max=2, restart_period_s=20.0, backoff_s_min=0.1, backoff_s_max=1.0, pod_restarts_per_s=50.0,
@@ -186,7 +185,7 @@ def test_even_where_no_restart_is_allowed_a_mass_crash_is_forgiven() -> None:
     crash_everything(crowd)
     crowd.device = well
     crowd.pass_time(20.0)
-    assert crowd.count(EventType.QUARANTINED) < FAILED_MIN, "those before it was known to be one"
+    assert crowd.count(EventType.QUARANTINED) < LIMITS.failed_at_once_min, "those before it was known to be one"
     assert crowd.count(EventType.COMPLETED) == len(MANY) - crowd.count(EventType.QUARANTINED)
 
 

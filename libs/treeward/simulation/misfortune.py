@@ -7,8 +7,8 @@ them come when something is being done.
 from collections.abc import Sequence
 from random import Random
 
-from treeward.simulation.plan import Fault, Plan, Shape, Wish, make_shape, zone_name
-from treeward.simulation.wishes import READY_S, Wisher, set_up
+from treeward.simulation.plan import Fault, Plan, Shape, Wish, make_budget, make_shape, zone_name
+from treeward.simulation.wishes import READY_S, Wisher, configure, crowd, set_up
 
 OF_PROGRAMS = {
     "kill": 4,
@@ -60,6 +60,11 @@ THEMES = (
     ("device_dies", "device_slow", "kill", "freeze", "device_lose"),
 )
 """Faults that together attack one rule."""
+POLICIES_IN = 0.5
+"""How many runs have a tight budget of restarts, and operators who change policies."""
+CROWDS_IN = 0.3
+"""How many of those have a crowd whose calls all fail, hang or are lost at once."""
+AT_ONCE = ("device_fail", "device_fail", "device_eat", "device_lose")
 KINDS = OF_PROGRAMS | OF_ZONES | OF_THE_BUS | OF_AGENTS
 
 
@@ -71,6 +76,15 @@ def make_plan(seed: int) -> Plan:
     end_s = READY_S + chance.choice((3.0, 6.0, 12.0))
     wishes += Wisher(shape, chance, len(wishes)).wish_all(chance.choice((8, 16, 30, 50)), end_s)
     faults = make_faults(shape, chance, wishes, end_s)
+    if (steering := Random(f"policies/{seed}")).random() < POLICIES_IN:
+        shape = make_budget(shape, steering)
+        wishes += configure(shape, steering, len(wishes), end_s)
+        if steering.random() < CROWDS_IN:
+            at_s = steering.uniform(READY_S + 1.0, end_s)
+            seconds = steering.choice((0.5, 2.0, 6.0, 15.0))
+            wishes += crowd(shape, steering, len(wishes), at_s)
+            faults.append(Fault(at_s - 0.05, steering.choice(AT_ONCE), zone_name(0), seconds, 1.0))
+            end_s = max(end_s, at_s + seconds)
     return Plan(seed, shape, tuple(wishes), tuple(sorted(faults, key=lambda fault: fault.at_s)), end_s + 2.0)
 
 

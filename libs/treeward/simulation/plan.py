@@ -4,7 +4,7 @@ So a failing run can be made smaller by taking things out, one by one, while it 
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -32,6 +32,10 @@ class Shape:
     """Messages take up to so long in each direction."""
     call_s: float
     """Device calls take up to so long."""
+    restart_period_s: float = 10.0
+    pod_restarts_per_s: float = 200.0
+    pod_restarts_at_once: int = 256
+    failed_at_once_min: int = 10
 
     @property
     def tight(self) -> bool:
@@ -112,6 +116,17 @@ def make_shape(chance: Random) -> Shape:
         cpus_per_host=chance.choice((64, 64, 64, 6)),
         latency_s=chance.choice((0.002, 0.002, 0.02, 0.1)),
         call_s=chance.choice((0.01, 0.1, 0.4)),
+    )
+
+
+def make_budget(shape: Shape, chance: Random) -> Shape:
+    """The same, short of restarts, and with owners that soon suspect themselves and soon ask for help."""
+    return replace(
+        shape,
+        restart_period_s=chance.choice((1.0, 3.0, 10.0)),
+        pod_restarts_per_s=chance.choice((2.0, 20.0, 200.0)),
+        pod_restarts_at_once=chance.choice((1, 3, 256)),
+        failed_at_once_min=chance.choice((2, 2, 3, 10)),
     )
 
 

@@ -96,7 +96,14 @@ class Run:
         shape = self.plan.shape
 
         def limits(limits: Limits) -> Limits:
-            return replace(limits, bodies_max=shape.bodies_max, idle_row_s=shape.idle_row_s)
+            above_max = 2 if shape.bodies_max < 100 else limits.answered_above_max
+            return replace(
+                limits,
+                bodies_max=shape.bodies_max,
+                idle_row_s=shape.idle_row_s,
+                answered_above_max=above_max,
+                failed_at_once_min=shape.failed_at_once_min,
+            )
 
         settings: dict[str, Any] = {
             "window": shape.window,
@@ -105,7 +112,9 @@ class Run:
             "resend_max_s": 4 * shape.resend_s,
             "call_timeout_s": shape.call_timeout_s,
             "restarts_max": shape.restarts_max,
-            "restart_period_s": 10.0,
+            "restart_period_s": shape.restart_period_s,
+            "pod_restarts_per_s": shape.pod_restarts_per_s,
+            "pod_restarts_at_once": shape.pod_restarts_at_once,
             "backoff_max_s": 1.0,
             "device": None if shape.device_per_pod else "tcp://all:1",
         }
@@ -263,10 +272,13 @@ class Run:
         self.looked_after = True
         while not stopping.is_set():
             for zone, name in self.judge.lost_pods:
-                pod_event = self.judge.last.get((zone, f"pod.{name}"))
-                if pod_event is not None and pod_event[1].definition is not None and not pod_event[1].isolated:
+                lost = self.judge.last.get((zone, f"pod.{name}"))
+                if lost is not None and lost[1].definition is not None and not lost[1].isolated:
                     body = {"operation": "isolate", "reason": "its power is off"}
                     await self._order(context, zone, f"pod.{name}", body)
+            for (zone, key), (_, pod_event) in sorted(self.judge.last.items()):
+                if key.startswith("pod.") and pod_event.quarantined:
+                    await self._order(context, zone, key, {"operation": "release"})
             for zone, key in sorted({(zone, unit.key) for zone, _, unit in self.judge.unanswered()}):
                 last = self.judge.last.get((zone, key))
                 if last is not None and last[1].quarantined:

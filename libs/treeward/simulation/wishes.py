@@ -15,6 +15,14 @@ OPERATIONS = {
     "volume": ("destroy", "resize", "migrate"),
     "thing": ("destroy", "kick"),
 }
+POLICIES: dict[str, tuple[Any, ...]] = {
+    "restarts_max": (0, 1, 20, None),
+    "restart_period_s": (0.5, 5.0, None),
+    "backoff_max_s": (0.2, 2.0, None),
+    "order": ("fifo", "supersede", "destroy_supersedes", None),
+    "restarts_per_s": (3.0, 100.0, None),
+    "kinds": ({"vm": {"restarts_max": 0}}, {"vm": {"backoff_min_s": 0.05}}, {"vm": None}, None),
+}
 Body = dict[str, Any] | bytes
 
 
@@ -144,6 +152,36 @@ class Wisher:
         if chance.random() < 0.1:
             body["deadline"] = _deadline(at_s + chance.choice((-5.0, 0.05, 0.5, 3.0)))
         return body
+
+
+def configure(shape: Shape, chance: Random, first: int, end_s: float) -> list[Wish]:
+    """Policies that people set while the run goes on, of anything, some of them nonsense."""
+    wishes = []
+    for number in range(first, first + chance.choice((1, 2, 4))):
+        zone = zone_name(chance.randrange(shape.zones))
+        pod = chance.randrange(shape.pods)
+        host = f"host.host-{pod}{chance.randrange(shape.hosts_per_pod)}"
+        place = chance.choice((("root", f"zone.{zone}"), (zone, f"pod.pod-{pod}"), (zone, host), (zone, "vm.vm-0")))
+        spec: dict[str, Any] = {}
+        for name, values in POLICIES.items():
+            if chance.random() < 0.4:
+                spec[name] = chance.choice(values)
+        body = {"operation": "configure", "spec": spec, "reason": "on trial"}
+        wishes.append(Wish(number, chance.uniform(READY_S, end_s), chance.randrange(2), *place, body))
+    return wishes
+
+
+def crowd(shape: Shape, chance: Random, first: int, at_s: float) -> list[Wish]:
+    """As many as fit of which each is asked for something at the same time."""
+    count = 4 if shape.tight else chance.choice((4, 8, 12))
+    bodies: list[dict[str, Any]] = [{"operation": "create", "spec": {"cpus": 0.1, "memory_mib": 16}}]
+    bodies.append({"operation": "stop", "attempts_max": 1000})
+    wishes: list[Wish] = []
+    for index, body in enumerate(bodies):
+        for one in range(count):
+            when_s = at_s + chance.uniform(0.0, 0.05) if index else READY_S - 0.5
+            wishes.append(Wish(first + len(wishes), when_s, one % 2, zone_name(0), f"vm.crowd-{one}", body))
+    return wishes
 
 
 def _deadline(at_s: float) -> str:

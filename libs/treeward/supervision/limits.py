@@ -29,6 +29,8 @@ class Limits:
     """Restarts that a pod begins in a second; what crashed beyond that stands in line."""
     pod_restarts_at_once: int = 256
     """Restarts of a pod that the device has not accepted yet, at most."""
+    failed_at_once_min: int = 10
+    """So many processes of a pod must fail at once before its owner suspects itself: fewer stand for themselves."""
     idle_row_s: float = 60.0
     """An idle row that nobody used for that long is forgotten: the last event of its resource knows the rest."""
     heartbeat_s: float = 0.25

@@ -24,7 +24,7 @@ class PodRecovery:
 
     def __init__(self, limits: Limits, rows: Mapping[str, Row], log: PodLog, policies: PodPolicies) -> None:
         self.policies = policies
-        self.suspicion = SelfSuspicion()
+        self.suspicion = SelfSuspicion(limits.failed_at_once_min)
         self.line = RestartLine(policies.budget())
         self._limits = limits
         self._rows = rows

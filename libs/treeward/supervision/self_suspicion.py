@@ -11,8 +11,6 @@ from enum import StrEnum
 
 WINDOW_S = 2.0
 """What happens within so long happens at once."""
-FAILED_MIN = 10
-"""Fewer are not most of anything: each stands for itself."""
 HELD_UP_S = 1.0
 """A gap of that length between two ticks is our own slowness, not that of others."""
 
@@ -36,11 +34,12 @@ class Escalation:
 class SelfSuspicion:
     """What a supervisor thinks of itself, from how its children fare."""
 
-    def __init__(self) -> None:
+    def __init__(self, failed_min: int) -> None:
         self.since_s: float | None = None
         """Since when it suspects itself; None: it does not."""
         self.cause = ""
         self.escalation: Escalation | None = None
+        self._failed_min = failed_min
         self._failed: dict[str, tuple[float, Failure]] = {}
         """Who failed within the window, and when last: the oldest first."""
         self._helped: deque[float] = deque()
@@ -105,7 +104,7 @@ class SelfSuspicion:
         return None
 
     def _most(self) -> bool:
-        return len(self._failed) >= FAILED_MIN and len(self._failed) > len(self._helped)
+        return len(self._failed) >= self._failed_min and len(self._failed) > len(self._helped)
 
     def _why(self, now_s: float) -> str:
         at_s, gap_s = self._held_up
