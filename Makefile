@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test simulate mutants faults check lock schemas k8s-check k8s-try sbom tools clean
+.PHONY: help install demo test simulate mutants faults supervision check lock schemas k8s-check k8s-try sbom tools bench bench-full clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,8 +32,24 @@ mutants: $(STAMP) ## proof by removal: each safety line is taken out, and someth
 faults: $(STAMP) ## a data centre under load, broken on purpose FAULTS=1000 times (SEED=1), and judged by its books
 	$(BIN)/python -m tests.faults --faults $(FAULTS) --seed $(SEED)
 
+supervision: $(STAMP) ## RESOURCES=10000 of one pod crash at once, and their device is away for 20 s
+	$(BIN)/python -m tests.supervision --resources $(or $(RESOURCES),10000)
+
 simulate: $(STAMP) ## the simulation: SEEDS=10000 many seeds, SEED=4711 the story of one
 	$(BIN)/python -m treeward.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
+
+BENCH_CLIENTS := .venv-bench/.installed
+bench: $(STAMP) $(BENCH_CLIENTS) ## speed and size in under 10 minutes, sizes scaled down; writes bench/RESULTS.md (BENCH="path hot": only these)
+	$(BIN)/python -m bench.run $(BENCH)
+
+bench-full: $(STAMP) $(BENCH_CLIENTS) ## the same with all sizes, an hour or two
+	$(BIN)/python -m bench.run --full $(BENCH)
+
+# Clients of what we are compared with, and the profiler: no dependencies of ours.
+$(BENCH_CLIENTS):
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check aio-pika==10.2.1 procrastinate==3.10.0 'psycopg[binary,pool]==3.3.9' py-spy==0.4.3
+	@touch $@
 
 check: $(STAMP) ## lint, types and import contracts
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from treeward.cli.ask import zone_and_key, zone_and_ticket
+from treeward.cli.configure import read_policies
 from treeward.cli.events import Filter, parse_filter
 from treeward.cli.explain import question_of
 from treeward.cli.lines import line_of
@@ -127,3 +128,13 @@ def test_a_tree_shows_owners_counts_and_what_is_not_as_it_should_be() -> None:
     assert "p-1  owned by nobody  [quarantined]" in text
     assert "h-1  2 cpus 32 MiB of 8 cpus 64 MiB  2 vm ready, 1 vm crashed" in text
     assert "3 units without an outcome" in text
+
+
+def test_policies_are_written_as_name_and_value() -> None:
+    words = ["restarts_max=3", "order=null", "kinds.vm.backoff_max_s=2.5", "kinds.volume=null", "on_drift=report"]
+    assert read_policies(words) == {
+        "restarts_max": 3, "order": None, "kinds": {"vm": {"backoff_max_s": 2.5}, "volume": None}, "on_drift": "report",
+    }  # fmt: skip
+    for wrong in (["restarts_max"], ["kinds=null", "kinds.vm=null"]):
+        with pytest.raises(CommandError):
+            read_policies(wrong)

@@ -47,6 +47,7 @@ COMMANDS = {
     "release": Entry("steer", "release", "Let a quarantined resource out."),
     "drain": Entry("steer", "drain", "Empty a host or pod, or let an instance hand over and end."),
     "isolate": Entry("steer", "isolate", "Give up a host or pod that cannot be reached."),
+    "configure": Entry("configure", "command", "Set restarts and order of a resource or branch."),
     "hand-off": Entry("steer", "hand_off", "Let another orchestrator own root."),
     "credentials": Entry("credentials", "app", "Make keys for services and people, and the server's accounts."),
     "backup": Entry("backup", "backup", "Copy all streams into files."),

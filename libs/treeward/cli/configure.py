@@ -1,0 +1,59 @@
+"""`treeward configure`: policies of a resource or branch, changed while everything runs."""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from treeward.cli.connection import run
+from treeward.cli.options import By, Json, Server, asker
+from treeward.cli.output import BAD_INPUT, CommandError, fail
+from treeward.cli.prepare import address_of, prepare
+from treeward.cli.steer import AddressArgument, Reason, Timeout, Wait
+from treeward.cli.submit import submit_one
+
+
+def command(
+    address: AddressArgument,
+    policies: Annotated[
+        list[str], typer.Argument(metavar="NAME=VALUE...", help="as in docs/supervision.md; null takes a field back")
+    ],
+    reason: Reason = None,
+    by: By = None,
+    wait: Wait = False,
+    timeout: Timeout = 30.0,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Set how often what crashed is restarted, and what supersedes what, for a resource or all below a branch.
+
+    `kinds.vm.restarts_max=3` is about the VMs below a zone, pod or host.
+    """
+    try:
+        fields = {"operation": "configure", "spec": read_policies(policies), **asker(reason, by)}
+        unit = prepare(address_of(address), fields, now=datetime.now(UTC), message_id=None)
+    except CommandError as error:
+        fail(error)
+    run(submit_one(server, unit, wait=wait, timeout_s=timeout, as_json=as_json))
+
+
+def read_policies(words: list[str]) -> dict[str, Any]:
+    """`name=value` pairs as a spec; a value that is no JSON is a text. Raises CommandError."""
+    spec: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise CommandError(f"{word!r}: a policy is written name=value", BAD_INPUT)
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        *path, last = name.split(".")
+        inner = spec
+        for part in path:
+            inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise CommandError(f"{word!r}: {part} is set to something else before", BAD_INPUT)
+        inner[last] = value
+    return spec
