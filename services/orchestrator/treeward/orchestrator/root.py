@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from typing import Any
 
 from treeward.bus.interface import BusError, BusUnavailableError, Reader, Refused, Start, Stored, Subscription
 from treeward.runtime import codec
@@ -39,6 +40,8 @@ class RootInCharge:
         self._gave_up = gave_up
         self._zones: dict[str, Event] = {}
         self._claiming: set[str] = set()
+        self._claimed_policies: dict[str, dict[str, Any] | None] = {}
+        """What the last claim of each zone says of its policies."""
         self._tasks = Tasks()
         self._readers: list[Reader] = []
         self._subscriptions: list[Subscription] = []
@@ -94,6 +97,14 @@ class RootInCharge:
             self.children.on_removed(event.id)
         elif before is None or before.definition is None:
             self._tasks.spawn(self._learn_claim(event.id))
+        self._compare_policies(event.id)
+
+    def _compare_policies(self, zone: str) -> None:
+        """Whoever acts below reads a zone's policies in its claim: it is renewed when they are others."""
+        branch, event = self.children.branches.get(zone), self._zones.get(zone)
+        if branch is not None and event is not None and zone in self._claimed_policies:
+            changed = event.policies != self._claimed_policies[zone]
+            branch.renew = "its policies have changed" if changed else None
 
     def _on_connection(self, connected: bool) -> None:
         """Servers that come back may have lost what was in memory: the mailboxes, whose content is sent again."""
@@ -142,6 +153,8 @@ class RootInCharge:
         # One that cannot be read has fenced the owner all the same: claim anew, behind its position.
         event = codec.event_of(last.data)
         self.children.on_claimed(zone, event.owner if event is not None else None, last.position, now_s)
+        self._claimed_policies[zone] = event.policies if event is not None else None
+        self._compare_policies(zone)
 
     async def _supervise(self) -> None:
         suspected = 0
@@ -164,6 +177,7 @@ class RootInCharge:
         zone = claim.branch
         branch = self.children.branches[zone]
         definition = self._zones[zone].definition if zone in self._zones else None
+        policies = self._zones[zone].policies if zone in self._zones else None
         event = Event(
             type=EventType.CLAIMED,
             zone=zone,
@@ -172,6 +186,7 @@ class RootInCharge:
             life=branch.epoch,
             at=at(self.context.now_s()),
             definition=definition,
+            policies=policies,
             owner=claim.instance,
             reason=claim.reason,
         )
@@ -183,6 +198,8 @@ class RootInCharge:
             )
             if isinstance(result, int):
                 self.children.on_claimed(zone, claim.instance, result, self.context.now_s())
+                self._claimed_policies[zone] = policies
+                self._compare_policies(zone)
                 self.context.log.warning(
                     "claims a zone", branch=zone, instance=claim.instance, epoch=result, reason=claim.reason
                 )

@@ -25,6 +25,7 @@ from treeward.schemas.presence import Heartbeat
 from treeward.supervision import effects
 from treeward.supervision.children import Children
 from treeward.supervision.effects import Effect
+from treeward.supervision.policies import restart_policy
 from treeward.supervision.zone_owner import ZoneOwner
 from treeward.telemetry import names
 from treeward.telemetry.traces import Kind
@@ -47,6 +48,7 @@ class ZoneInCharge:
             last_resort=context.instance,
         )
         self._owned = OwnedBranches(context.metrics, self.children)
+        self._policies = claim.event.policies
         self._gave_up = gave_up
         self._loop = OwnerLoop(
             context,
@@ -157,6 +159,9 @@ class ZoneInCharge:
             self.children.on_defined(branch, now_s)
         else:
             self.children.on_removed(branch)
+        self.children.escalations.on_quarantined(branch, event.quarantined)
+        said = (event.policies, self._policies)
+        self.children.escalations.policies[branch] = restart_policy(self.context.limits, "pod", said)
         if event.type is EventType.CLAIMED:
             self.children.on_claimed(branch, event.owner, stored.position, now_s, isolated=event.isolated)
         elif event.isolated:
@@ -214,6 +219,13 @@ class ZoneInCharge:
             if self.children.suspected_itself > suspected:
                 suspected = self.children.suspected_itself
                 self.context.log.warning("was away, and suspects itself before its children", zone=self.zone)
+            for branch, reason in self.children.escalations.hopeless():
+                pod = branch.partition(".")[2]
+                if pod not in self.owner.pods.claims_on_their_way and self.owner.pods.is_defined(pod):
+                    self.owner.quarantine_pod(pod, reason, now_s)
+                    self.children.escalations.on_quarantined(branch, True)
+                    self.context.log.error("a pod is quarantined", branch=branch, reason=reason)
+                    self.context.metrics.counter(names.QUARANTINES, self.zone, "pod").inc()
             for claim in claims:
                 pod = claim.branch.partition(".")[2]
                 if pod not in self.owner.pods.claims_on_their_way and self.owner.pods.is_defined(pod):
