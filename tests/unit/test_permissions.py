@@ -1,6 +1,8 @@
 """The table of permissions, and the folder of keys."""
 
+import os
 import stat
+import subprocess
 from itertools import combinations
 from pathlib import Path
 
@@ -19,6 +21,8 @@ EVERYBODY = [
     permissions.bootstrap(),
     permissions.orchestrator(("zone-a", "zone-b")),
     permissions.operator(("zone-a", "zone-b")),
+    permissions.backup(),
+    permissions.restore(("zone-a", "zone-b")),
     permissions.zone_supervisor("zone-a"),
     permissions.pod_agent("zone-a"),
     permissions.submitter("ci", ("zone-a.vm.*", "zone-a.volume.data")),
@@ -127,3 +131,17 @@ def test_the_manifests_are_secrets_one_for_each_user_and_one_for_the_servers(tmp
     assert by_name["nats-pod-agent-zone-b"]["seed.nk"].startswith("SU")
     assert len(documents) == 10
     assert "nats-restore" not in names, "no pod can get hold of it"
+
+
+def test_a_shell_can_read_the_settings_of_every_user(tmp_path: Path) -> None:
+    """As docs/credentials.md says: `set -a; . NAME.env`; the name of JetStream's own API has a `$`."""
+    folder = tmp_path / "a folder"
+    CredentialsFolder(folder).make(["zone-a"])
+    for name in ("operator", "pod-agent_zone-a"):
+        script = f"set -a; . '{folder}/{name}.env'; exec env"
+        done = subprocess.run(
+            ["sh", "-c", script], capture_output=True, text=True, check=True, env={"PATH": os.defpath}
+        )
+        found = dict(line.split("=", 1) for line in done.stdout.splitlines())
+        assert found["TREEWARD_NATS_NKEY_FILE"] == str(folder / f"{name}.nk")
+        assert found.get("TREEWARD_NATS_API_PREFIX", "$JS.API") == ("$JS.API" if name == "operator" else "tw.js")

@@ -7,12 +7,14 @@ written beside its place and moved there, so that nobody reads half of one; seed
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from treeward.bus.accounts import render_accounts
 from treeward.bus.nkeys import new_seed, public_key
 from treeward.bus.permissions import (
+    API,
     Rights,
     Role,
     backup,
@@ -154,7 +156,7 @@ class CredentialsFolder:
         self._write(ACCOUNTS, render_accounts(rights), 0o600)
         for one, _ in rights:
             lines = environment_of(one, str((self.path / f"{one.name}.nk").resolve()))
-            self._write(f"{one.name}.env", "".join(f"{key}={value}\n" for key, value in lines.items()), 0o600)
+            self._write(f"{one.name}.env", "".join(f"{key}={quote(value)}\n" for key, value in lines.items()), 0o600)
 
     def _write(self, name: str, text: str, mode: int) -> None:
         temporary = self.path / f".{name}.new"
@@ -169,7 +171,7 @@ def environment_of(rights: Rights, seed_file: str) -> dict[str, str]:
     return {
         "TREEWARD_NATS_NKEY_FILE": seed_file,
         "TREEWARD_NATS_INBOX_PREFIX": rights.inbox_prefix,
-        "TREEWARD_NATS_API_PREFIX": rights.api_prefix,
+        **({"TREEWARD_NATS_API_PREFIX": rights.api_prefix} if rights.api_prefix != API else {}),  # a shell reads `$JS`
         **({"TREEWARD_ZONE": rights.zone} if rights.zone else {}),
     }
 
