@@ -15,8 +15,6 @@ from pathlib import Path
 
 from tests.supervision.mass_crash import mass_crash
 
-from treeward.supervision.restart_line import EARLY_S
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.supervision", description=__doc__)
@@ -39,9 +37,8 @@ def main() -> None:
         )  # fmt: skip
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     print(json.dumps(figures.as_json() | {"commit": commit.stdout.strip()}, indent=2))
-    allowed = asked.restarts_per_s * (1.0 + EARLY_S) + 1
     fine = (
-        figures.restarts_max_per_s <= allowed
+        figures.within_budget
         and figures.completed == figures.resources
         and not figures.quarantined
         and not figures.violations

@@ -13,6 +13,7 @@ from tests.support.until import until
 
 from treeward.schemas.events import EventType
 from treeward.schemas.topology import Topology, TopologyHost, TopologyPod, TopologyZone
+from treeward.supervision.restart_line import EARLY_S
 
 ZONE, POD, OTHER = "zone-a", "a1", "a2"
 SMALL = {"cpus": 0.001, "memory_mib": 1}
@@ -32,13 +33,18 @@ class Delays:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was seen; `restarts_max_per_s` is the busiest second of the log."""
+    """What was seen.
+
+    `restarts_max_per_s`: `ready` in the busiest second of the log, where those of a slower one before it may come
+    together; `restarts_took_s` is from the first crash to the last of them.
+    """
 
     resources: int
     crashed: int
     crash_took_s: float
     restarts: int
     restarts_max_per_s: int
+    restarts_took_s: float
     budget_per_s: float
     all_ready_s: float
     """From the return of the device to the last completed unit."""
@@ -51,6 +57,11 @@ class Figures:
     """While as many units of the pod as will crash are submitted at once, and nothing crashes."""
     other_during: Delays
     other_after: Delays
+
+    @property
+    def within_budget(self) -> bool:
+        """Whether no more restarts were accepted than may have begun since the first crash."""
+        return self.restarts <= self.budget_per_s * (self.restarts_took_s + EARLY_S) + 1
 
     def as_json(self) -> dict[str, Any]:
         """For the record."""
@@ -159,12 +170,15 @@ async def mass_crash(
         worst = during if during.p99_ms >= recovering.p99_ms else recovering
         judged = await running.judge()
         seen = [row for row in running.events[begun:] if row.event.pod == POD and row.event.kind == "vm"]
-        restarted = [row for row in seen if row.event.type is EventType.READY and row.event.life > 0]
+        begun_anew = {row.position for row in seen if row.event.type is EventType.CRASHED}
+        restarted = [row for row in seen if row.event.type is EventType.READY and row.event.life in begun_anew]
         lives = {(row.event.key, row.event.life): row.at_s for row in restarted}
         per_second = Counter(int(at_s) for at_s in lives.values())
+        first_s = min(row.at_s for row in seen if row.event.type is EventType.CRASHED)
         outcomes = Counter(answers[ZONE, ticket][0].type for ticket in tickets)
         return Figures(
-            resources, len(crashed()), round(crash_took_s, 1), len(lives), max(per_second.values()), restarts_per_s,
+            resources, len(crashed()), round(crash_took_s, 1), len(lives), max(per_second.values()),
+            round(max(lives.values()) - first_s, 2), restarts_per_s,
             round(all_ready_s, 1), sum(row.event.type is EventType.QUARANTINED for row in seen),
             outcomes[EventType.FAILED], outcomes[EventType.COMPLETED], len(judged.violations), before, in_burst,
             worst, after,
