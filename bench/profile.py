@@ -14,6 +14,14 @@ from bench.frame.site import Shape, site
 
 RESOURCES = 1000
 RATE_PER_S = 200
+TOOL = next(
+    (
+        path
+        for folder in (Path(__file__).parents[1] / ".venv-bench" / "bin", Path(sysconfig.get_path("scripts")))
+        if (path := folder / "py-spy").exists()
+    ),
+    None,
+)
 IDLE = ("Condition.wait", "select (", "Thread._bootstrap", "wait (threading")
 """Threads that wait are seen by the sampler where the kernel says they run, briefly, and cost nothing."""
 
@@ -42,9 +50,8 @@ def _read_costs(path: Path) -> list[tuple[str, float, float]]:
 
 async def bench(size: Size, found: Figures) -> None:
     seconds = 6 if size is Size.SHORT else 20
-    tool = Path(sysconfig.get_path("scripts")) / "py-spy"
-    if not tool.exists():
-        found.notes.append("skipped: py-spy is not installed (`pip install py-spy`)")
+    if TOOL is None:
+        found.notes.append("skipped: py-spy is not installed (`make bench` installs it)")
         return
     with tempfile.TemporaryDirectory() as folder:
         async with site(Shape()) as place:
@@ -53,7 +60,7 @@ async def bench(size: Size, found: Figures) -> None:
             await client.each(names, CREATE)
             watching = {
                 name: await asyncio.create_subprocess_exec(
-                    str(tool), "record", "-p", str(process_id), "-d", str(seconds), "-r", str(RATE_PER_S),
+                    str(TOOL), "record", "-p", str(process_id), "-d", str(seconds), "-r", str(RATE_PER_S),
                     "-f", "raw", "-F", "-o", f"{folder}/{name}", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 )
                 for name, process_id in place.process_ids().items()

@@ -18,9 +18,11 @@ def draw(results: Sequence[Result], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for result in results:
         figure, axes = plt.subplots(figsize=(7.5, 3.2))
-        for title, rows in list(result["tables"].items())[:1]:
+        title, drawn = _DRAWN[result["name"]]
+        rows = result["tables"].get(title)
+        if rows:
             axes.set_title(title, fontsize=9)
-            _DRAWN[result["name"]](axes, rows)
+            drawn(axes, rows)
         figure.tight_layout()
         figure.savefig(folder / f"{result['name']}.svg", metadata={"Date": None})
         plt.close(figure)
@@ -56,6 +58,7 @@ def _scale(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _size(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    rows = [row for row in rows if row["state"] == "all placed, idle"]
     for column in ("agent_mb", "dispatcher_mb", "zone_supervisor_mb", "nats_server_mb"):
         axes.plot(
             [row["resources"] for row in rows], [row[column] for row in rows], "o-", label=column.removesuffix("_mb")
@@ -71,4 +74,11 @@ def _peers(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     axes.set_xlabel("units/s")
 
 
-_DRAWN = {"path": _path, "latency": _latency, "scale": _scale, "size": _size, "peers": _peers}
+_DRAWN = {
+    "path": ("Units a second, closed loop, 1,000 resources, no device", _path),
+    "latency": ("Latency, open loop, 1,000 resources, no device", _latency),
+    "scale": ("Cost of a unit, 1,000 of so many resources in use", _scale),
+    "size": ("Resident memory, one pod", _size),
+    "peers": ("Units a second, closed loop, 1,000 resources", _peers),
+}
+"""Which table is drawn, and how."""
