@@ -153,15 +153,22 @@ class SimulatedBus:
     ) -> _Subscription:
         """Core subscription."""
         subscriber = Subscriber(subject, self.link, deliver)
-        self.link.up(lambda: self.server.subscribers.__setitem__(subscriber, None))
+        ended = False
+
+        def begin() -> None:
+            if not ended:  # else it was taken back while it was on its way
+                self.server.subscribers[subscriber] = None
 
         def back(connected: bool) -> None:
             if connected:
-                self.link.up(lambda: self.server.subscribers.__setitem__(subscriber, None))
+                self.link.up(begin)
 
+        self.link.up(begin)
         self.link.listeners.append(back)
 
         def end() -> None:
+            nonlocal ended
+            ended = True
             self.server.subscribers.pop(subscriber, None)
             self.link.listeners.remove(back)
 
@@ -170,8 +177,19 @@ class SimulatedBus:
     async def serve(self, subject: str, answer: Callable[[str, bytes], Awaitable[bytes]]) -> _Subscription:
         """Answer requests on a subject."""
         service = Service(subject, self.link, answer)
-        self.link.up(lambda: self.server.services.__setitem__(service, None))
-        return _Subscription(lambda: self.server.services.pop(service, None) and None)
+        ended = False
+
+        def begin() -> None:
+            if not ended:
+                self.server.services[service] = None
+
+        def end() -> None:
+            nonlocal ended
+            ended = True
+            self.server.services.pop(service, None)
+
+        self.link.up(begin)
+        return _Subscription(end)
 
     async def request(self, subject: str, data: bytes, *, timeout_s: float) -> bytes | None:
         """Ask; None if nobody listens or nobody answered in time."""
