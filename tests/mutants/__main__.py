@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.mutants.supervision import SUPERVISION
 from tests.mutants.table import MUTANTS, Mutant
+from tests.mutants.takeover import TAKEOVER
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("schemas", "libs", "services", "tests")
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=400, help="try so many seeds at most (default 400)")
     arguments = parser.parse_args()
     survivors = 0
-    for mutant in (*MUTANTS, *SUPERVISION):
+    for mutant in (*MUTANTS, *SUPERVISION, *TAKEOVER):
         if arguments.names and mutant.name not in arguments.names:
             continue
         begun_s = time.monotonic()

@@ -1,0 +1,150 @@
+"""The safety lines of isolation, of suspicion by report, and of what addresses carry with them when they leave."""
+
+from tests.mutants.table import CHILDREN, POD, ZONE_UNIT, Mutant, R, S
+
+ISOLATION = "tests/unit/test_supervision_isolation.py"
+TABLE = "tests/integration/test_device_table.py"
+CLOSED = "tests/integration/test_closed_connections.py"
+MOVES = "tests/unit/test_supervision_moves.py"
+ENGINE = "services/device-simulator/treeward/device_simulator/engine.py"
+
+TAKEOVER = (
+    # isolation (section 6)
+    Mutant(
+        "what may have begun is tried again",
+        "section 6",
+        S + "isolation.py",
+        "    return answer is None or answer.last < unit.ticket <= answer.begun\n",
+        "    return False\n",
+        (ISOLATION,),
+    ),
+    Mutant(
+        "an old record is believed",
+        "section 6",
+        S + "isolation.py",
+        "return answer.high == life",
+        "return True",
+        (ISOLATION,),
+    ),
+    Mutant(
+        "a unit in doubt is not answered",
+        "section 6",
+        S + "unplaced_step.py",
+        "came is not None and came.last_unknown and came.ticket == unit.ticket",
+        "False",
+        (ISOLATION,),
+    ),
+    Mutant(
+        "a doubt is not said",
+        "section 6",
+        S + "zone_owner.py",
+        "            event.verdict = Verdict.MAYBE_STARTED\n",
+        "            pass\n",
+        (ISOLATION,),
+    ),
+    Mutant(
+        "what was isolated is resumed",
+        "section 6",
+        S + "process_step.py",
+        'if unit.operation == "resume" and row.isolated:',
+        "if False:",
+        (ISOLATION,),
+    ),
+    Mutant(
+        "nobody tells a pod's owner",
+        "section 6",
+        S + "children.py",
+        '        if branch.isolate:\n            return "it was isolated"\n',
+        "",
+        (ISOLATION,),
+    ),
+    Mutant(
+        "an isolated pod's device is asked",
+        "section 6",
+        S + "pod_owner.py",
+        "        elif self.isolated:\n",
+        "        elif False:\n",
+        (ISOLATION,),
+    ),
+    Mutant(
+        "an isolated host accepts no life",
+        "3.2",
+        ENGINE,
+        "        if unreachable is not None and not isolated:\n",
+        "        if unreachable is not None:\n",
+        (TABLE,),
+    ),
+    # suspicion by report (section 4)
+    Mutant(
+        "a reconnect is taken for a death",
+        "section 4",
+        S + "children.py",
+        "(instance.closed_s is None or now_s - instance.closed_s <= self.limits.heartbeat_s)",
+        "instance.closed_s is None",
+        (CHILDREN,),
+    ),
+    Mutant(
+        "a closed connection is nobody's death",
+        "section 4",
+        S + "children.py",
+        "(instance.closed_s is None or now_s - instance.closed_s <= self.limits.heartbeat_s)",
+        "True",
+        (CHILDREN,),
+    ),
+    Mutant(
+        "a server's end is everybody's death",
+        "section 4",
+        R + "codec.py",
+        " if report.reason != SERVER_ENDS else None",
+        "",
+        (CLOSED,),
+    ),
+    # what PROTOCOL's table of breakages names beside the rows above
+    Mutant(
+        "`placed` begins no life",
+        "S1",
+        S + "knowledge.py",
+        "if event.type in (EventType.PLACED, EventType.CRASHED):",
+        "if event.type is EventType.CRASHED:",
+        (POD,),
+    ),
+    Mutant(
+        "a zone forgets what was answered",
+        "S3",
+        S + "zone_owner.py",
+        "            row.answered = event.answered\n",
+        "            row.answered = 0\n",
+        (ZONE_UNIT,),
+    ),
+    Mutant(
+        "`removed` although more was answered",
+        "S2",
+        S + "pod_log.py",
+        "removed = not row.exists and row.device_last <= ticket",
+        "removed = not row.exists",
+        (POD,),
+    ),
+    Mutant(
+        "the ticket of `handed_off` is not used",
+        "S7",
+        S + "unplaced_step.py",
+        "came is not None and came.last is not None and came.last.ticket == unit.ticket",
+        "False",
+        (MOVES, ISOLATION),
+    ),
+    Mutant(
+        "two events of a resource in flight",
+        "S13 H16",
+        R + "owner_loop.py",
+        "        if key in self._uncommitted:\n            self._uncommitted[key].append(effect)\n            return\n",
+        "        if key in self._uncommitted:\n            self._send_append(key, effect)\n            return\n",
+    ),
+    Mutant(
+        "the device forgets with the object",
+        "3.2",
+        "libs/treeward/simulation/device.py",
+        '        if operation == "destroy":\n            del self.things[key]\n',
+        '        if operation == "destroy":\n            del self.things[key]\n'
+        "            self.records[key] = DeviceRecord()\n",
+    ),
+)

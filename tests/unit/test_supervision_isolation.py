@@ -1,0 +1,151 @@
+"""Isolating: a host or pod that cannot be reached is given up, and what was there goes on elsewhere."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from treeward.schemas.device import Answer, Status
+from treeward.schemas.events import DeviceOutcome, Event, EventType, Outcome, Verdict
+from treeward.schemas.mailbox import Mark, Message
+from treeward.schemas.presence import Heartbeat, Holding
+from treeward.supervision.children import Children
+from treeward.supervision.effects import Append, Effect, Isolate, Synchronize
+from treeward.supervision.limits import Limits
+from treeward.supervision.pod_owner import PodOwner
+from treeward.supervision.zone_owner import ZoneOwner
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+EPOCH = 20
+POD = "zone-a.pod-1"
+
+
+def take(owner: PodOwner | ZoneOwner) -> list[Effect]:
+    effects, owner.effects = owner.effects, []
+    return effects
+
+
+def said(effects: list[Effect]) -> Event:
+    (event,) = (event for effect in effects if isinstance(effect, Append) for event in effect.events)
+    return event
+
+
+def sent(owner: PodOwner, key: str, operation: str, **event: Any) -> list[Effect]:
+    """Ticket 5 arrives for a resource that was completed up to ticket 3, in a life of its pod's present owner."""
+    kind, _, id_ = key.partition(".")
+    unit = Message(epoch=EPOCH, life=EPOCH, ticket=5, previous=3, operation=operation, mark=event.pop("mark", None))
+    owner.on_message(key, unit, 0.0)
+    last = {"type": EventType.COMPLETED, "life": 11, "pod": "pod-1", "host": "host-1", "answered": 3}
+    last |= {"definition": {"cpus": 1}} | event
+    owner.on_fetched(key, 15, Event(zone="zone-a", kind=kind, id=id_, at=AT, **last), 0.0)
+    return [effect for effect in take(owner) if isinstance(effect, Append | Isolate | Synchronize)]
+
+
+def owner(*, isolated: bool = False) -> PodOwner:
+    return PodOwner("zone-a", "pod-1", EPOCH, Limits(), isolated=isolated)
+
+
+def told_that_its_host_is_isolated(**answer: Any) -> Event:
+    pod = owner()
+    (request,) = sent(pod, "vm.web-1", "stop")
+    assert isinstance(request, Synchronize)
+    fields: dict[str, Any] = {"exists": True, "definition": {"cpus": 1}} | answer
+    pod.on_answer("vm.web-1", request.token, Answer(seq=1, status=Status.UNREACHABLE, isolated=True, **fields), 0.0)
+    return said(take(pod))
+
+
+def test_what_is_in_an_isolated_pod_is_let_go_without_its_device_and_its_unit_is_in_doubt() -> None:
+    event = said(sent(owner(isolated=True), "vm.web-1", "stop"))
+    assert (event.type, event.last_unknown, event.existed) == (EventType.HANDED_OFF, True, True)
+    assert (event.ticket, event.definition, event.left) == (5, {"cpus": 1}, "host-1")
+
+
+def test_a_mark_does_not_make_certain_what_nobody_knows() -> None:
+    mark = Mark(outcome=Outcome.CANCELLED, reason="too late")
+    assert said(sent(owner(isolated=True), "vm.web-1", "stop", mark=mark)).last_unknown
+
+
+@pytest.mark.parametrize("operation", ["migrate", "pause", "cancel"])
+def test_a_unit_that_no_device_is_called_for_is_never_in_doubt(operation: str) -> None:
+    event = said(sent(owner(isolated=True), "vm.web-1", operation))
+    assert (event.type, event.last_unknown) == (EventType.HANDED_OFF, False)
+
+
+def test_a_host_of_an_isolated_pod_goes_nowhere() -> None:
+    event = said(sent(owner(isolated=True), "host.host-1", "resize"))
+    assert (event.type, event.removed, event.verdict) == (EventType.FAILED, False, Verdict.MAYBE_STARTED)
+
+
+def test_behind_an_isolated_host_nobody_knows_unless_the_record_is_kept_elsewhere() -> None:
+    assert told_that_its_host_is_isolated(high=11, last=5, begun=5).last_unknown  # an old record of a lower life
+    kept = told_that_its_host_is_isolated(high=EPOCH, last=5, last_applied=True, begun=5)
+    assert (kept.last_unknown, kept.last) == (False, DeviceOutcome(ticket=5, applied=True))
+    assert told_that_its_host_is_isolated(high=EPOCH, last=3, begun=5).last_unknown  # begun, and broken off
+    assert not told_that_its_host_is_isolated(high=EPOCH, last=3, begun=3).last_unknown  # never begun
+
+
+def test_a_host_is_isolated_by_its_device_without_being_reached_itself() -> None:
+    pod = owner()
+    (request,) = sent(pod, "host.host-1", "isolate")
+    assert isinstance(request, Isolate)
+    pod.on_answer("host.host-1", request.token, Answer(seq=1, status=Status.OK), 0.0)
+    event = said(take(pod))
+    assert (event.type, event.isolated, event.draining, event.removed) == (EventType.COMPLETED, True, True, False)
+
+
+def test_a_device_that_cannot_isolate_says_so() -> None:
+    pod = owner()
+    (request,) = sent(pod, "host.host-1", "isolate")
+    assert isinstance(request, Isolate)
+    pod.on_answer("host.host-1", request.token, Answer(seq=1, status=Status.INVALID, reason="no such verb"), 0.0)
+    event = said(take(pod))
+    assert (event.type, event.isolated, event.removed) == (EventType.FAILED, False, False)
+
+
+def test_what_was_isolated_is_not_resumed() -> None:
+    pod = owner()
+    (request,) = sent(pod, "host.host-1", "resume", isolated=True, draining=True)
+    assert isinstance(request, Synchronize)
+    answer = Answer(seq=1, status=Status.OK, high=EPOCH, exists=True, definition={"cpus": 1})
+    pod.on_answer("host.host-1", request.token, answer, 0.0)
+    outcome = [
+        event for event in (each.events[0] for each in take(pod) if isinstance(each, Append)) if event.is_outcome
+    ]
+    assert [(event.type, event.draining) for event in outcome] == [(EventType.FAILED, True)]
+
+
+def zone_with(event: dict[str, Any], unit: Message, key: str) -> Event:
+    zone = ZoneOwner("zone-a", EPOCH, Limits())
+    zone.on_message(key, unit, 0.0)
+    take(zone)
+    kind, _, id_ = key.partition(".")
+    zone.on_fetched(key, 15, Event(zone="zone-a", kind=kind, id=id_, at=AT, life=11, answered=3, **event), 0.0)
+    return said(take(zone))
+
+
+def test_the_unit_in_doubt_is_answered_failed_maybe_started() -> None:
+    unit = Message(epoch=EPOCH, life=EPOCH, ticket=5, previous=3, operation="stop")
+    handed_off = {"type": EventType.HANDED_OFF, "ticket": 5, "last_unknown": True, "existed": True, "left": "host-1"}
+    answered = zone_with(handed_off | {"definition": {"cpus": 1}}, unit, "vm.web-1")
+    assert (answered.type, answered.ticket, answered.verdict) == (EventType.FAILED, 5, Verdict.MAYBE_STARTED)
+    assert (answered.existed, answered.definition) == (True, {"cpus": 1})
+
+
+def test_a_pod_is_isolated_by_a_persons_word() -> None:
+    unit = Message(epoch=EPOCH, life=EPOCH, ticket=5, previous=3, operation="isolate", reason="its power is off")
+    defined = {"type": EventType.COMPLETED, "ticket": 3, "definition": {"labels": {}}}
+    event = zone_with(defined, unit, "pod.pod-1")
+    assert (event.type, event.isolated, event.draining) == (EventType.COMPLETED, True, True)
+
+
+def test_the_owner_of_a_pod_that_was_isolated_is_claimed_anew_once() -> None:
+    children = Children(Limits(), 0.0)
+    children.on_claimed(POD, "agent-1", 5, 0.0)
+    beat = Heartbeat(service="pod-agent", instance="agent-1", name="agent-1", holds=[Holding(branch=POD, epoch=5)])
+    children.on_heartbeat(beat, 1.0)
+    assert children.decide(1.0) == []
+    children.on_isolated(POD)
+    assert [claim.reason for claim in children.decide(1.1)] == ["it was isolated"]
+    children.on_claimed(POD, "agent-1", 6, 1.1, isolated=True)
+    children.on_isolated(POD)
+    assert children.decide(1.2) == []
