@@ -190,6 +190,30 @@ def test_a_purge_removes_what_is_below_and_keeps_the_count(carry_out: CarryOut) 
     carry_out(scenario)
 
 
+def test_a_purge_of_one_subject_leaves_the_others_and_is_no_gap_to_readers(carry_out: CarryOut) -> None:
+    async def scenario(bus: Bus, other: Bus) -> None:
+        work, all_work = streams.work(ZONE), subjects.work_of_zone(ZONE)
+        before, after = Seen(), Seen()
+        await before.read(other, work, all_work, 1, fine=True)
+        await submit(bus, b"1")
+        await submit(bus, b"2", b"3", key="vm.web-2")
+        await submit(bus, b"4")
+        await submit(bus, b"5", key="vm.web-2")
+        await until(lambda: before.positions == [1, 2, 3, 4, 5])
+        for _ in range(2):
+            await bus.purge(work, below=5, subject=subjects.work(ZONE, "vm.web-2"))
+        state = await other.state(work)
+        assert state is not None
+        assert (state.first, state.last, state.messages) == (1, 5, 3)
+        await after.read(other, work, all_work, 1, fine=True)
+        await submit(bus, b"6")
+        await until(lambda: before.positions[-1] == 6 and after.positions[-1:] == [6])
+        assert after.positions == [1, 4, 5, 6]
+        assert before.lost == after.lost == 0
+
+    carry_out(scenario)
+
+
 def test_the_history_keeps_what_is_purged_under_the_same_position(carry_out: CarryOut) -> None:
     async def scenario(bus: Bus, _other: Bus) -> None:
         history = streams.work_history(ZONE)

@@ -222,8 +222,8 @@ class Bus(Protocol):
         """What the stream's leader says; None: there is no such stream."""
         ...
 
-    async def purge(self, stream: str, *, below: int) -> None:
-        """Remove everything below position `below`. Repeating is harmless."""
+    async def purge(self, stream: str, *, below: int, subject: str | None = None) -> None:
+        """Remove everything below position `below`, or only what is on `subject`. Repeating is harmless."""
         ...
 
     async def subscribe(

@@ -170,9 +170,9 @@ class NatsBus:
         """What the stream's leader says; None: there is no such stream."""
         return await self.streams.state(stream)
 
-    async def purge(self, stream: str, *, below: int) -> None:
-        """Remove everything below position `below`. Repeating is harmless."""
-        await self.streams.purge(stream, below=below)
+    async def purge(self, stream: str, *, below: int, subject: str | None = None) -> None:
+        """Remove everything below position `below`, or only what is on `subject`. Repeating is harmless."""
+        await self.streams.purge(stream, below=below, subject=subject)
 
     async def subscribe(
         self, subject: str, deliver: Callable[[str, bytes, Mapping[str, str] | None], None]

@@ -87,9 +87,10 @@ class Streams:
             time_s=parse_time_s(message["time"]),
         )
 
-    async def purge(self, stream: str, *, below: int) -> None:
-        """Remove everything below a position."""
-        if below > 1 and await self._api(f"STREAM.PURGE.{stream}", {"seq": below}, missing=STREAM_NOT_FOUND) is None:
+    async def purge(self, stream: str, *, below: int, subject: str | None = None) -> None:
+        """Remove everything below a position, or only what is on one subject."""
+        question = {"seq": below} if subject is None else {"seq": below, "filter": subject}
+        if below > 1 and await self._api(f"STREAM.PURGE.{stream}", question, missing=STREAM_NOT_FOUND) is None:
             raise NoSuchZoneError(f"no stream {stream}")
 
     async def api(

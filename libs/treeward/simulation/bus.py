@@ -144,9 +144,9 @@ class SimulatedBus:
 
         return await self._ask(look)
 
-    async def purge(self, stream: str, *, below: int) -> None:
-        """Remove everything below position `below`."""
-        await self._ask(lambda: self.server.purge(stream, below))
+    async def purge(self, stream: str, *, below: int, subject: str | None = None) -> None:
+        """Remove everything below position `below`, or only what is on `subject`."""
+        await self._ask(lambda: self.server.purge(stream, below, subject))
 
     async def subscribe(
         self, subject: str, deliver: Callable[[str, bytes, Mapping[str, str] | None], None]

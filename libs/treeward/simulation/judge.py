@@ -270,19 +270,24 @@ class Judge:
                 continue
             if event.kind == "host" and (zone, event.pod) in self.lost_pods:
                 continue  # it went with its device
-            places = here.pop(f"{zone}.{key}", [])
-            definition = event.definition if event.pod is not None or event.existed else None
-            if len(places) > 1:
-                self.note("two objects", f"{zone}.{key} is at {[name for name, _ in places]}")
-            elif not places and definition is not None and not event.existed:
-                self.note("honest", f"{zone}.{key} is defined by {event.type} at {position}, and at no device")
-            elif places:
-                thing = places[0][1].things[f"{zone}.{key}"]
-                if definition != thing.definition or (event.host != thing.host and not event.existed):
-                    says, has = f"{definition} on {event.host}", f"{thing.definition} on {thing.host}"
-                    self.note("honest", f"{zone}.{key}: {event.type} at {position} says {says}, the device has {has}")
+            self._judge_place(zone, key, position, event, here.pop(f"{zone}.{key}", []))
         for key in sorted(here):
             self.note("dangling", f"{key} is at a device, and nothing was ever said of it")
+
+    def _judge_place(
+        self, zone: str, key: str, position: int, event: Event, places: list[tuple[str, SimulatedDevice]]
+    ) -> None:
+        """What the last event says of a resource is what its device has, and no other device has it."""
+        definition = event.definition if event.pod is not None or event.existed else None
+        if len(places) > 1:
+            self.note("two objects", f"{zone}.{key} is at {[name for name, _ in places]}")
+        elif not places and definition is not None and not event.existed:
+            self.note("honest", f"{zone}.{key} is defined by {event.type} at {position}, and at no device")
+        elif places:
+            thing = places[0][1].things[f"{zone}.{key}"]
+            if definition != thing.definition or (event.host != thing.host and not event.existed):
+                says, has = f"{definition} on {event.host}", f"{thing.definition} on {thing.host}"
+                self.note("honest", f"{zone}.{key}: {event.type} at {position} says {says}, the device has {has}")
 
 
 def _call(entry: Entry) -> str:

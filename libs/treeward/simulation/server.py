@@ -153,12 +153,12 @@ class BusServer:
             up_to = max(at_least, self.chance.choice((stream.last - 1, self.chance.randint(at_least, stream.last))))
         return stream.last_matching(subject_filter, up_to=up_to)
 
-    def purge(self, stream_name: str, below: int) -> None:
-        """Remove everything below a position."""
+    def purge(self, stream_name: str, below: int, subject: str | None = None) -> None:
+        """Remove everything below a position, or only what is on one subject."""
         stream = self.stream(stream_name)
-        removed = stream.purge(below)
+        removed = stream.purge(below, subject)
         if removed:
-            self.trace.add("purged", stream_name, str(below))
+            self.trace.add("purged", stream_name, str(below), *([subject] if subject is not None else []))
             for watch in self.on_purged:
                 watch(stream, removed)
 

@@ -125,10 +125,12 @@ class Stream:
         if consumer in self.consumers:
             self.consumers.remove(consumer)
 
-    def purge(self, below: int) -> list[Stored]:
-        """Remove everything below a position; returns what was removed."""
+    def purge(self, below: int, subject: str | None = None) -> list[Stored]:
+        """Remove everything below a position, or only what is on one subject; returns what was removed."""
         removed = []
         for position in [each for each in self.messages if each < below]:
+            if subject is not None and self.messages[position].subject != subject:
+                continue
             stored = self.messages.pop(position)
             removed.append(stored)
             positions = self._of_subject[stored.subject]

@@ -47,6 +47,8 @@ class Dispatching:
         self._fetches = LastEvents(context.bus, zone, self._on_fetched)
         self._tasks = Tasks()
         self._purged_below = 0
+        self._to_purge: dict[str, int] = {}
+        """Resources of which everything below a ticket is answered, and is still in WORK."""
         self._serving: Subscription | None = None
 
     async def run(self) -> None:
@@ -75,6 +77,7 @@ class Dispatching:
         self._again.clear()
         self.caught_up.clear()
         self.fold = Dispatcher(self.zone, self.context.limits)
+        self._to_purge = {}
         self.telemetry.follow(self.fold)
         self._fetches = LastEvents(bus, self.zone, self._on_fetched)
         state = await bus.state(streams.log(self.zone))
@@ -231,6 +234,7 @@ class Dispatching:
         bus = self.context.bus
         while True:
             await asyncio.sleep(PURGE_S)
+            await self._purge_above()
             below = self.fold.low_water()
             if below <= self._purged_below or (below - self._purged_below < PURGE_UNITS and self.fold.unanswered):
                 continue
@@ -242,6 +246,28 @@ class Dispatching:
                     self._purged_below = below
             except BusError as error:
                 self.context.log.warning("could not purge and tries again", zone=self.zone, reason=str(error))
+
+    async def _purge_above(self) -> None:
+        """Above a unit that stays unanswered, what is answered is forgotten resource by resource, if it is very much.
+
+        What could not be purged is tried again with the next round; a dispatcher that begins anew counts anew.
+        """
+        bus = self.context.bus
+        if self.fold.answered_above <= self.context.limits.answered_above_max and not self._to_purge:
+            return
+        try:
+            history = await bus.state(streams.work_history(self.zone))
+            if not self._to_purge:
+                self._to_purge = self.fold.take_answered(history.last if history is not None else 0)
+                self.context.log.warning(
+                    "purges above a unit that stays unanswered", zone=self.zone, resources=len(self._to_purge)
+                )
+            while self._to_purge:
+                key, below = next(iter(self._to_purge.items()))
+                await bus.purge(streams.work(self.zone), below=below, subject=subjects.work(self.zone, key))
+                del self._to_purge[key]
+        except BusError as error:
+            self.context.log.warning("could not purge and tries again", zone=self.zone, reason=str(error))
 
     def send_again(self, why: str) -> None:
         """Send again all that is not answered: mailbox messages are not acknowledged, and may just have been lost."""
