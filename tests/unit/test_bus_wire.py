@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from treeward.bus.wire import (
     Delivery,
+    LazyHeaders,
     header_lines,
     parse_delivery,
     parse_headers,
@@ -71,3 +72,13 @@ def test_a_status_is_told_from_a_message(block: bytes | None, status: tuple[int,
 )
 def test_a_servers_time_stamp_is_unix_seconds(text: str, time_s: float) -> None:
     assert parse_time_s(text) == time_s
+
+
+def test_headers_that_are_read_late_are_the_same() -> None:
+    block = b"NATS/1.0\r\nce-type: treeward.completed\r\ntraceparent: 00-a-b-01\r\n\r\n"
+    late = LazyHeaders(block)
+    assert late == parse_headers(block) == dict(late)
+    assert late.get("traceparent") == "00-a-b-01"
+    assert "nothing" not in late
+    assert late
+    assert not LazyHeaders(b"NATS/1.0\r\n\r\n")

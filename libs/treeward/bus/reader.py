@@ -21,7 +21,7 @@ from treeward.bus.connection import Connection
 from treeward.bus.interface import BusError, BusUnavailableError, NoSuchZoneError, Since, Start, Stored, StreamState
 from treeward.bus.requests import STREAM_NOT_FOUND, api_error
 from treeward.bus.streams import Streams
-from treeward.bus.wire import parse_delivery, parse_headers, parse_status
+from treeward.bus.wire import LazyHeaders, parse_delivery, parse_headers, parse_status
 
 CREDIT: Final = 512
 """Messages that may be on their way: at 64 KiB each still less than the server holds for a slow client (64 MiB)."""
@@ -148,7 +148,8 @@ class StreamReader:
         self._credit -= 1
         self.position = self._covered = position
         self._opening = None
-        self._deliver(Stored(position, subject, data, parse_headers(header_block), time_ns / _NS))
+        headers = LazyHeaders(header_block) if header_block else None
+        self._deliver(Stored(position, subject, data, headers, time_ns / _NS))
         if self._credit <= CREDIT // 2 and not self._paused:
             self._pull()
         if self._on_caught_up is not None and position >= self._target:

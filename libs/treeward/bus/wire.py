@@ -1,7 +1,7 @@
 """Bytes of the NATS protocol that are built or read once per message, so they are written for speed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -48,6 +48,33 @@ def parse_headers(block: bytes | None) -> dict[str, str] | None:
         if colon:
             headers[name] = value.strip()
     return headers or None
+
+
+class LazyHeaders(Mapping[str, str]):
+    """The headers of a message, read when somebody asks: most of what is stored is read without a look at them."""
+
+    __slots__ = ("_block", "_parsed")
+
+    def __init__(self, block: bytes) -> None:
+        self._block = block
+        self._parsed: dict[str, str] | None = None
+
+    def _read(self) -> dict[str, str]:
+        if self._parsed is None:
+            self._parsed = parse_headers(self._block) or {}
+        return self._parsed
+
+    def __getitem__(self, name: str) -> str:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def __repr__(self) -> str:
+        return repr(self._read())
 
 
 def parse_status(block: bytes | None) -> tuple[int, str]:

@@ -40,7 +40,7 @@ def draft_of(event: Event, *, instance: str, trace: str | None) -> Draft:
         "ce-type": f"treeward.{event.type.value}",
         "ce-source": f"treeward/{instance}",
         "ce-id": f"{event.zone}.{event.key}.{event.life}.{event.type.value}.{event.ticket or 0}",
-        "ce-time": event.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "ce-time": (event.at if event.at.tzinfo is UTC else event.at.astimezone(UTC)).isoformat()[:-6] + "Z",
         "content-type": "application/json",
     }
     if trace:

@@ -52,12 +52,20 @@ class LastEvents:
         self._tasks.spawn(self._fetch(key, at_least))
 
     async def _fetch(self, key: str, at_least: int) -> None:
+        try:  # nearly always the first time: the machinery of trying again costs more than the question
+            position, event, _ = await last_event(self._bus, self._zone, key, at_least=at_least)
+        except BusError:
+            position, event = await self._fetch_again(key, at_least)
+        self._report(key, position, event)
+
+    async def _fetch_again(self, key: str, at_least: int) -> tuple[int, Event | None]:
+        position, event = 0, None
         async for attempt in AsyncRetrying(
             wait=wait_random_exponential(0.1, max=2.0), retry=retry_if_exception_type(BusError)
         ):
             with attempt:
                 position, event, _ = await last_event(self._bus, self._zone, key, at_least=at_least)
-        self._report(key, position, event)
+        return position, event
 
     def close(self) -> None:
         """Report nothing from now on."""

@@ -3,12 +3,14 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from treeward.schemas.construct import constructor
 from treeward.schemas.events import Outcome
 from treeward.schemas.mailbox import Mark, Message
 from treeward.schemas.policies import Conflict
 from treeward.schemas.units import STEERING, InvalidUnitError, OnFailure, Order, Unit, parse_unit
 
 STEERS_DISPATCH = frozenset({"cancel", "pause", "resume", "release", "retry", "amend"})
+_message = constructor(Message)
 
 
 class Pending(NamedTuple):
@@ -113,22 +115,24 @@ def message_of(
 ) -> Message:
     """The unit as it is sent to a process in one life."""
     unit = pending.unit
-    return Message.model_construct(
-        epoch=epoch,
-        life=life,
-        ticket=pending.ticket,
-        previous=previous,
-        seen=seen,
-        released=released,
-        attempts=attempts,
-        mark=mark,
-        operation=unit.operation if unit is not None else "",
-        spec=unit.spec if unit is not None else None,
-        deadline_s=pending.deadline_s,
-        steers=unit.ticket if unit is not None else None,
-        reallocate=pending.reallocate,
-        amended=pending.amended,
-        reason=said_by(unit) if unit is not None else None,
-        trace=None,
-        sent_s=now_s,
+    return _message(
+        {
+            "epoch": epoch,
+            "life": life,
+            "ticket": pending.ticket,
+            "previous": previous,
+            "seen": seen,
+            "released": released,
+            "attempts": attempts,
+            "mark": mark,
+            "operation": unit.operation if unit is not None else "",
+            "spec": unit.spec if unit is not None else None,
+            "deadline_s": pending.deadline_s,
+            "steers": unit.ticket if unit is not None else None,
+            "reallocate": pending.reallocate,
+            "amended": pending.amended,
+            "reason": said_by(unit) if unit is not None else None,
+            "trace": None,
+            "sent_s": now_s,
+        }
     )
