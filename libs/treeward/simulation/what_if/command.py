@@ -33,6 +33,9 @@ def lose(
     call_s: Annotated[
         float, typer.Option("--call", min=0.001, metavar="SECONDS", help="how long device calls take")
     ] = CALL_S,
+    reported: Annotated[
+        bool, typer.Option("--reported", help="the servers say at once that it is gone: a crash, not a power cut")
+    ] = False,
     timeout: Timeout = 5.0,
     server: Server = None,
     as_json: Json = False,
@@ -41,7 +44,7 @@ def lose(
 
     The services' own code runs on a copy of the live state, in virtual time, with the settings of the live ones.
     """
-    run(_lose(server, which, horizon_s=horizon, call_s=call_s, timeout_s=timeout, as_json=as_json))
+    run(_lose(server, which, horizon_s=horizon, call_s=call_s, reported=reported, timeout_s=timeout, as_json=as_json))
 
 
 def zone_and_name(which: str) -> tuple[str, str]:
@@ -56,7 +59,14 @@ def zone_and_name(which: str) -> tuple[str, str]:
 
 
 async def _lose(
-    server: str | None, which: str, *, horizon_s: float, call_s: float, timeout_s: float, as_json: bool
+    server: str | None,
+    which: str,
+    *,
+    horizon_s: float,
+    call_s: float,
+    reported: bool,
+    timeout_s: float,
+    as_json: bool,
 ) -> int:
     zone, name = zone_and_name(which)
     async with connected(server) as bus:
@@ -70,7 +80,7 @@ async def _lose(
             limits = DEFAULTS
         live = await read_live(bus, zone, limits, time.time)
     try:
-        prediction = await asyncio.to_thread(predict, live, name, horizon_s=horizon_s, call_s=call_s)
+        prediction = await asyncio.to_thread(predict, live, name, horizon_s=horizon_s, call_s=call_s, reported=reported)
     except UnknownLossError as error:
         raise CommandError(str(error)) from None
     if as_json:

@@ -75,7 +75,7 @@ class Live:
 
 
 async def read_live(bus: Reading, zone: str, limits: Limits, now_s: Callable[[], float]) -> Live:
-    """Look at everything; raises NoSuchZoneError, TimeoutError. Takes two heartbeats at least, to hear who is there."""
+    """Look at everything; raises NoSuchZoneError, TimeoutError. Whoever is silent for `suspicion_s` is not there."""
     heard: dict[str, Heartbeat] = {}
 
     def hear(_subject: str, data: bytes, _headers: Mapping[str, str] | None) -> None:
@@ -86,7 +86,7 @@ async def read_live(bus: Reading, zone: str, limits: Limits, now_s: Callable[[],
     subscription = await bus.subscribe("tw.presence.*.*", hear)
     try:
         async with asyncio.timeout(READ_S):
-            await asyncio.sleep(3 * limits.heartbeat_s)
+            await asyncio.sleep(limits.suspicion_s)
             root, streams_ = await _read_zone(bus, ROOT), await _read_zone(bus, zone)
     finally:
         await subscription.close()

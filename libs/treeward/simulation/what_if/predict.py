@@ -25,9 +25,12 @@ QUIET_S = 5.0
 """So long nothing must have happened before it counts as settled."""
 
 
-def predict(live: Live, name: str, *, horizon_s: float = HORIZON_S, call_s: float = CALL_S) -> Prediction:
+def predict(
+    live: Live, name: str, *, horizon_s: float = HORIZON_S, call_s: float = CALL_S, reported: bool = False
+) -> Prediction:
     """What would crash, move, wait and fail, and for how long, if `name` were lost now. Raises UnknownLossError.
 
+    `reported`: the servers report the closed connections at once, as of programs that crash; else silence tells.
     Deterministic for a snapshot. Changes nothing: all that it is given is a value. It runs a loop of its own, so call
     it from a thread without one (`asyncio.to_thread`).
     """
@@ -36,9 +39,16 @@ def predict(live: Live, name: str, *, horizon_s: float = HORIZON_S, call_s: floa
     try:
         rehearsal.begin()
         called = rehearsal.called()
-        rehearsal.lose(loss)
+        rehearsal.lose(loss, reported=reported)
         settled_s = _look_ahead(rehearsal, horizon_s)
-        return _told(rehearsal, loss, called, horizon_s, settled_s, call_s)
+        noticed = "by the servers' report of its closed connection" if reported else "by its silence"
+        assumed = (
+            f"that it is gone is noticed {noticed}",
+            f"devices that are left answer a call within {call_s:g} s, and what is lost stays lost",
+            "every program has a device for pods that name none",
+            "how often a process crashed before, and how long a restart has still to wait, is not known",
+        )
+        return _told(rehearsal, loss, called, horizon_s, settled_s, assumed)
     finally:
         rehearsal.close()
 
@@ -64,15 +74,10 @@ def _told(
     called: set[int],
     horizon_s: float,
     settled_s: float | None,
-    call_s: float,
+    assumed: tuple[str, ...],
 ) -> Prediction:
     live = rehearsal.live
     events = [(after_s, event) for after_s, _, event in rehearsal.said]
-    assumed = [
-        f"devices that are left answer a call within {call_s:g} s, and what is lost stays lost",
-        "every program has a device for pods that name none",
-        "how often a process crashed before, and how long a restart has still to wait, is not known",
-    ]
     return Prediction(
         lost=loss.name,
         instances=loss.instances,
@@ -86,7 +91,7 @@ def _told(
         units=tuple(_fates(rehearsal, called)),
         horizon_s=horizon_s,
         settled_after_s=settled_s,
-        assumed=tuple(assumed),
+        assumed=assumed,
     )
 
 

@@ -21,7 +21,7 @@ from treeward.runtime.device_record import DeviceRecord
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT
 from treeward.schemas.events import Event, EventType
-from treeward.schemas.presence import Heartbeat
+from treeward.schemas.presence import Closed, ClosedClient, Heartbeat
 from treeward.schemas.streams import Retention
 from treeward.simulation.device import Books, DeviceLink, DeviceTrouble, Reply, SimulatedDevice, Thing
 from treeward.simulation.loop import VirtualLoop
@@ -39,6 +39,7 @@ SHARED_DEVICE = "tcp://shared:1"
 BEGIN_S = 0.1
 WARM_UP_S = 3.0
 LATENCY_S = 0.002
+REPORT_S = 0.02
 
 
 class CopyServer(BusServer):
@@ -148,12 +149,17 @@ class Rehearsal:
                 self.run_for(BEGIN_S)
         self.run_for(WARM_UP_S)
 
-    def lose(self, loss: Loss) -> None:
-        """From now on this is gone."""
+    def lose(self, loss: Loss, *, reported: bool) -> None:
+        """From now on this is gone; `reported`: the servers say at once that its connections are closed."""
         self.lost_s = self.loop.now_s
         for instance in loss.instances:
             self.programs[instance].restarts = False
             self.programs[instance].kill("lost")
+            if reported:
+                report = Closed(client=ClosedClient(name=instance), reason="Client Closed").model_dump_json()
+                subject = subjects.ALL_CLOSED.replace("*", "what-if")
+                # Behind what it had sent, as a server says it once it has read all that.
+                self.loop.call_later(REPORT_S, self.server.publish, subject, report.encode(), context=self.loop.world)
         for address, device in self.devices.items():
             device.gone = address in loss.devices
             device.go_on(frozenset(loss.hosts))
