@@ -137,7 +137,8 @@ class PlainDevice:
                 self.records.setdefault(key, dict(FRESH))["high"] += 1
             return self.tell(key, "ok")
         host = asked.get("host")
-        if host in self.isolated and not (self.broken == "isolate" and asked["life"] > 1):
+        isolated = host in self.isolated and not (self.broken == "isolate" and asked["life"] > 1)
+        if isolated and asked["verb"] == "call":
             return self.tell(key, "unreachable", f"host {host} is isolated")
         record = self.records.setdefault(key, dict(FRESH))
         lower = asked["life"] < record["high"] and self.broken != "fence-lower"
@@ -146,6 +147,9 @@ class PlainDevice:
             return self.tell(key, "fenced")
         if key in self.running and asked["life"] > record["high"] and self.broken != "busy":
             return self.tell(key, "busy")
+        if isolated:
+            record |= {"high": asked["life"], "owner": asked["owner"]}
+            return self.tell(key, "unreachable", f"host {host} is isolated") | {"isolated": True}
         if asked["verb"] == "synchronize":
             return self.synchronize(key, record, asked)
         return await self.call(key, record, asked, writer)
@@ -169,6 +173,7 @@ class PlainDevice:
         if key not in self.running:
             if asked.get("absent") and self.broken != "absent":
                 self.objects.pop(key, None)
+                record["called_in"] = asked["life"]
             late = record["called_in"] >= asked["life"] and self.broken != "make"
             if asked.get("definition") is not None and not late and not asked.get("absent"):
                 self.objects.setdefault(key, asked["definition"])

@@ -133,3 +133,5 @@ async def check_absent(trial: Trial) -> None:
     trial.expect((gone.last, gone.last_applied) == (4, True), "the record went with the object")
     again = await resource.synchronize(2, absent=True)
     trial.expect(again.status is Status.OK, f"what is absent cannot be made sure of again: {again.status}")
+    late = await resource.synchronize(2, definition=trial.site.spec or {})
+    trial.expect(not late.exists, "a late copy of a synchronize made again what had been removed in its life")

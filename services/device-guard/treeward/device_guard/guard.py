@@ -173,15 +173,16 @@ class Guard:
 
     async def _synchronize(self, place: Place, request: Synchronize, caller: Caller) -> None:
         kept, record = place.kept, place.kept.record
-        if self._is_isolated(kept, request.host):
-            answer(caller, request.seq, Status.UNREACHABLE, kept, f"host {request.host or kept.host} is isolated")
-            return
         decision = record.decide_synchronize(life=request.life, owner=request.owner)
         if decision is not Decision.ACCEPT:
             answer(caller, request.seq, Status(decision.name.lower()), kept, why(decision, kept))
             return
         record.become_accepted(life=request.life, owner=request.owner, emptied=request.absent)
         await self._file.save(kept)
+        if self._is_isolated(kept, request.host):  # the record is here, not there: the life has risen all the same
+            isolated = f"host {request.host or kept.host} is isolated"
+            answer(caller, request.seq, Status.UNREACHABLE, kept, isolated, isolated=True)
+            return
         if record.in_progress is not None:
             failed = f"ticket {record.in_progress} is in progress" if request.absent else None
             answer(caller, request.seq, Status.FAILED if failed else Status.OK, kept, failed)
@@ -293,13 +294,15 @@ def why(decision: Decision, kept: Kept) -> str:
             return f"ticket {record.in_progress} is in progress"
 
 
-def answer(caller: Caller, seq: int, status: Status, kept: Kept, reason: str | None) -> None:
+def answer(
+    caller: Caller, seq: int, status: Status, kept: Kept, reason: str | None, *, isolated: bool = False
+) -> None:
     """Tell the record and what exists."""
     record, state = kept.record, kept.state
     fields: dict[str, Any] = {
         "seq": seq, "status": status.value, "reason": reason, "high": record.high, "owner": record.owner,
         "last": record.last, "last_applied": record.applied, "last_reason": record.reason, "begun": record.begun,
-        "exists": state.exists, "definition": state.definition, "observed": state.observed,
+        "exists": state.exists, "definition": state.definition, "observed": state.observed, "isolated": isolated,
     }  # fmt: skip
     say(caller, fields)
 
