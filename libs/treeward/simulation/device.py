@@ -118,6 +118,8 @@ class SimulatedDevice:
     def die(self) -> None:
         """What is in progress never takes effect, and what exists is gone."""
         self.dead = True
+        for progress in self._progress.values():
+            progress.entry.ended_s, progress.entry.outcome = self._loop.now_s, "broken_off"
         self._progress.clear()
         self.things.clear()
         self._trace.add("dies", self.name)

@@ -244,6 +244,13 @@ class Judge:
         last = self.last.get((zone, key))
         return any(pauses for _, pauses in holds[-1:]) or (last is not None and last[1].paused)
 
+    def is_something_lost(self) -> bool:
+        """Whether the log still has something in a pod whose device has died: it is to go on elsewhere."""
+        return bool(self.lost_pods) and any(
+            (zone, event.pod) in self.lost_pods and event.kind not in ("host", *SUPERVISED_KINDS)
+            for (zone, _), (_, event) in self.last.items()
+        )
+
     def unanswered(self) -> list[tuple[str, int, Submitted]]:
         """What is accepted and has no outcome."""
         return [

@@ -191,8 +191,9 @@ class Run:
 
     @property
     def _over(self) -> bool:
-        """Whether everything that was wanted was accepted or given up, and all that was accepted is answered."""
-        return self.looked_after and self.judge.open == 0 and len(self.receipts) == len(self.plan.wishes)
+        """Whether all wishes were accepted or given up, what was accepted is answered, and what was lost is back."""
+        asked = self.looked_after and len(self.receipts) == len(self.plan.wishes)
+        return asked and self.judge.open == 0 and not self.judge.is_something_lost()
 
     # programs
 
