@@ -43,6 +43,27 @@ def test_a_message_that_is_ahead_of_the_fetch_waits_for_the_event_that_brings_th
     assert (append.events[0].type, append.events[0].ticket) == (EventType.REJECTED, 5)
 
 
+def test_an_event_that_is_read_before_the_older_one_is_fetched_brings_the_address_back() -> None:
+    """The answer to a fetch may be seconds old, after a reconnect: it must not hide what was read meanwhile."""
+    owner = ZoneOwner("zone-a", EPOCH, Limits())
+    owner.on_message("vm.web-1", message(5), 0.0)
+    owner.on_event(13, event(EventType.CANCELLED, ticket=4, answered=4, removed=True), 0.0)
+    take(owner)
+    owner.on_fetched("vm.web-1", 12, event(EventType.PLACED, pod="pod-1", host="host-1", answered=3), 0.0)
+    (append,) = take(owner)
+    assert isinstance(append, Append)
+    assert (append.events[0].type, append.events[0].ticket) == (EventType.REJECTED, 5)
+
+
+def test_what_is_read_while_it_is_fetched_takes_an_address_away_as_well() -> None:
+    owner = ZoneOwner("zone-a", EPOCH, Limits())
+    owner.on_message("vm.web-1", message(5), 0.0)
+    owner.on_event(13, event(EventType.PLACED, pod="pod-1", host="host-1", answered=4), 0.0)
+    take(owner)
+    owner.on_fetched("vm.web-1", 12, event(EventType.CANCELLED, ticket=4, answered=4, removed=True), 0.0)
+    assert take(owner) == []
+
+
 def test_an_older_event_does_not_bring_an_address_back() -> None:
     owner = owner_told_that_it_is_placed()
     owner.on_event(11, event(EventType.COMPLETED, ticket=2, answered=2, removed=True), 0.0)

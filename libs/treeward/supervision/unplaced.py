@@ -25,6 +25,7 @@ class Unplaced:
         "paused",
         "policies",
         "queue",
+        "read",
         "reason",
         "released",
         "taken_s",
@@ -37,6 +38,8 @@ class Unplaced:
         self.fetching = True
         self.away = 0
         """Position of the event that said that it is placed: what came for it waits until a later one is read."""
+        self.read: tuple[int, Event] | None = None
+        """What was read of it while its last event is being fetched: the answer on its way may be the older one."""
         self.committing = False
         self.answered = 0
         self.hand: Message | None = None

@@ -65,7 +65,9 @@ class ZoneOwner:
             self._gone.on_event(event)
             self._draining.on_event(event, now_s)
             row = self.rows.get(event.key)
-            if row is not None and 0 < row.away < position and pod_of(event) is None:
+            if row is not None and row.fetching and row.away == 0:
+                row.read = (position, event)
+            elif row is not None and 0 < row.away < position and pod_of(event) is None:
                 self.on_fetched(event.key, position, event, now_s)
             room = self.where.on_event(position, event)
             self._fill(room, now_s)
@@ -130,6 +132,9 @@ class ZoneOwner:
         if position < newest and row.token < newest:  # a dispatcher has read more than this replica had
             self._fetch(row, newest)
             return
+        if row.read is not None and row.read[0] > position:
+            position, event = row.read
+        row.read = None
         if event is not None and pod_of(event) is not None:
             row.away = position  # whoever sent it may have read further: it waits for the event that brings it back
             return
