@@ -68,10 +68,11 @@ async def fill(server: EmbeddedNats, keys: Path) -> None:
                 subject = subjects.log(ZONE, f"vm.v{number}", "completed")
                 appender.append([Draft(subject, json.dumps({"ticket": number + 1}).encode())], results.append)
             await until(lambda: len(results) == 20)
-        state = await bus.state(streams.work_history(ZONE))
-        while state is None or state.last < 30:
-            await asyncio.sleep(0.01)
-            state = await bus.state(streams.work_history(ZONE))
+        for copied, last in ((streams.work_history(ZONE), 30), (streams.state(ZONE), 21)):
+            state = await bus.state(copied)
+            while state is None or state.last < last:
+                await asyncio.sleep(0.01)
+                state = await bus.state(copied)
         await bus.purge(streams.work(ZONE), below=21)
 
 

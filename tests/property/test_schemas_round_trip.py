@@ -77,7 +77,7 @@ def drawn_object(
     return st.dictionaries(NAMES, values, min_size=schema.get("minProperties", 0), max_size=2)
 
 
-BEYOND_SCHEMA = {"device-control-request", "device-control-answer"}
+BEYOND_SCHEMA = {"device-control-request", "device-control-answer", "topology"}
 """Messages with rules between fields, which JSON Schema does not say: they may be refused, but never misread."""
 
 

@@ -13,10 +13,12 @@ from treeward.telemetry.logs import get_log, set_up_logs
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    root, ours = logging.getLogger(), logging.getLogger("treeward")
+    handlers, level, of_ours = root.handlers[:], root.level, ours.level
+    ours.setLevel(logging.NOTSET)  # a command that another test has run may have silenced it
     yield
     root.handlers[:], root.level = handlers, level
+    ours.setLevel(of_ours)
     structlog.reset_defaults()
 
 

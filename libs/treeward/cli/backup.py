@@ -121,13 +121,14 @@ async def _raise(bus: NatsBus, zone: str, above: int, made: dict[str, dict[str, 
             say(f"{stream}: goes on above {made[stream]['last']:,}")
     copied = {streams.work_history(zone): padding[streams.work(zone)]}
     copied[streams.state(zone)] = streams.state_subject(zone, PADDING)
-    for stream, subject in copied.items():
+    for stream in copied.keys() & made.keys():
+        await _until_copied(bus, stream, above)
+    for stream, subject in (padding | copied).items():
         if stream in made:
-            await _until_copied(bus, stream, subject, made, above)
             await snapshot.purge_subject(bus, stream, subject)
 
 
-async def _until_copied(bus: NatsBus, stream: str, subject: str, made: dict[str, dict[str, Any]], above: int) -> None:
+async def _until_copied(bus: NatsBus, stream: str, above: int) -> None:
     """The history has caught up when it has the last number; the bucket when it has got the last padding."""
     try:
         async with asyncio.timeout(snapshot.SILENT_S * 4):
