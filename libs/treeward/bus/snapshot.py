@@ -95,8 +95,8 @@ async def load(bus: NatsBus, folder: Path) -> Mapping[str, Any]:
 async def raise_to(bus: NatsBus, stream: str, subject: str, position: int) -> int:
     """Let the next message of a stream be numbered above `position`; returns the last number. Nobody may use it yet.
 
-    JetStream gives numbers only to messages, so messages on `subject` are stored. They are to be purged, from the stream
-    and from its mirrors, once each mirror has them: one that finds them gone stays below.
+    JetStream gives numbers only to messages, so messages on `subject` are stored. They are to be purged, from the
+    stream and from its mirrors, once each mirror has them: one that finds them gone stays below.
     """
     info = await bus.streams.info(stream)
     assert info is not None, stream
