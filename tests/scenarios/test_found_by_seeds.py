@@ -23,3 +23,9 @@ def test_a_clock_that_is_set_does_not_stop_suspicion_or_time_outs(program: str, 
     others = [other for other in ("agent-0", "agent-1", "orchestrator-0", "supervisor-0") if other != program]
     faults = (Fault(3.0, "clock", program, 1.0, set_by_s), *(Fault(3.3, "kill", other, 1.0) for other in others))
     carry_out(replace(plan, shape=shape, faults=faults))
+
+
+@pytest.mark.parametrize("seed", [776, 1170, 20255])
+def test_what_leaves_while_it_restarts_gives_its_place_in_the_line_back(seed: int) -> None:
+    """The slot of what was handed off stayed taken: with a pod's only one gone, nothing there restarted any more."""
+    carry_out(make_plan(seed))

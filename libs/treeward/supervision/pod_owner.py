@@ -404,5 +404,6 @@ class PodOwner:
     def _on_gone(self, row: Row, now_s: float) -> None:
         """The address has left: what is queued here is dropped, and sent again elsewhere."""
         del self.rows[row.key]
+        self._recovery.line.ended(row.key)  # it restarts elsewhere, if at all
         for message in row.early:
             self.on_message(row.key, message, now_s)
