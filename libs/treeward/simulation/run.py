@@ -160,6 +160,8 @@ class Run:
         loop.run_until(lambda: self._over, deadline_s=plan.faults_end_s + ANSWERED_WITHIN_S)
         answered_s = loop.now_s
         loop.run_until(lambda: False, deadline_s=loop.now_s + QUIET_S)
+        # A drain may just have asked for its next move.
+        loop.run_until(lambda: self._over, deadline_s=plan.faults_end_s + ANSWERED_WITHIN_S)
         judge.judge_end()
         for program in self.programs.values():
             program.restarts = False
