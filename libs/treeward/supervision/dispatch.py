@@ -93,6 +93,7 @@ class Dispatcher(Outbox):
                 return
             self.zone_epoch = position
             self.order_zone((event.policies or {}).get("order"), now_s)
+            self.hold_zone(event.paused, now_s)
             pod: str | None = None
         else:
             if position <= self.pod_epochs.get(event.id, 0):

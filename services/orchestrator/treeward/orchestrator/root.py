@@ -40,8 +40,8 @@ class RootInCharge:
         self._gave_up = gave_up
         self._zones: dict[str, Event] = {}
         self._claiming: set[str] = set()
-        self._claimed_policies: dict[str, dict[str, Any] | None] = {}
-        """What the last claim of each zone says of its policies."""
+        self._claimed: dict[str, dict[str, Any]] = {}
+        """What the last claim of each zone says that holds for it."""
         self._tasks = Tasks()
         self._readers: list[Reader] = []
         self._subscriptions: list[Subscription] = []
@@ -97,14 +97,14 @@ class RootInCharge:
             self.children.on_removed(event.id)
         elif before is None or before.definition is None:
             self._tasks.spawn(self._learn_claim(event.id))
-        self._compare_policies(event.id)
+        self._compare(event.id)
 
-    def _compare_policies(self, zone: str) -> None:
-        """Whoever acts below reads a zone's policies in its claim: it is renewed when they are others."""
+    def _compare(self, zone: str) -> None:
+        """Whoever acts below reads in a zone's claim what holds for it: it is renewed when that is something else."""
         branch, event = self.children.branches.get(zone), self._zones.get(zone)
-        if branch is not None and event is not None and zone in self._claimed_policies:
-            changed = event.policies != self._claimed_policies[zone]
-            branch.renew = "its policies have changed" if changed else None
+        if branch is not None and event is not None and zone in self._claimed:
+            changed = _said(event) != self._claimed[zone]
+            branch.renew = "it was paused, drained, resumed or configured" if changed else None
 
     def _on_connection(self, connected: bool) -> None:
         """Servers that come back may have lost what was in memory: the mailboxes, whose content is sent again."""
@@ -153,8 +153,8 @@ class RootInCharge:
         # One that cannot be read has fenced the owner all the same: claim anew, behind its position.
         event = codec.event_of(last.data)
         self.children.on_claimed(zone, event.owner if event is not None else None, last.position, now_s)
-        self._claimed_policies[zone] = event.policies if event is not None else None
-        self._compare_policies(zone)
+        self._claimed[zone] = _said(event)
+        self._compare(zone)
 
     async def _supervise(self) -> None:
         suspected = 0
@@ -177,7 +177,7 @@ class RootInCharge:
         zone = claim.branch
         branch = self.children.branches[zone]
         definition = self._zones[zone].definition if zone in self._zones else None
-        policies = self._zones[zone].policies if zone in self._zones else None
+        said = _said(self._zones.get(zone))
         event = Event(
             type=EventType.CLAIMED,
             zone=zone,
@@ -186,9 +186,9 @@ class RootInCharge:
             life=branch.epoch,
             at=at(self.context.now_s()),
             definition=definition,
-            policies=policies,
             owner=claim.instance,
             reason=claim.reason,
+            **said,
         )
         subject = subjects.claim_of_zone(zone)
         try:
@@ -198,8 +198,8 @@ class RootInCharge:
             )
             if isinstance(result, int):
                 self.children.on_claimed(zone, claim.instance, result, self.context.now_s())
-                self._claimed_policies[zone] = policies
-                self._compare_policies(zone)
+                self._claimed[zone] = said
+                self._compare(zone)
                 self.context.log.warning(
                     "claims a zone", branch=zone, instance=claim.instance, epoch=result, reason=claim.reason
                 )
@@ -242,3 +242,10 @@ class RootInCharge:
         self._owned.close()
         for closing in (*self._readers, *self._subscriptions):
             await closing.close()
+
+
+def _said(event: Event | None) -> dict[str, Any]:
+    """What holds for all of a zone: its log carries it in the claim, since nobody below may read root's log."""
+    if event is None:
+        return {"policies": None, "paused": False, "draining": False}
+    return {"policies": event.policies, "paused": event.paused, "draining": event.draining}

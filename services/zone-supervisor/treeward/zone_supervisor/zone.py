@@ -49,6 +49,7 @@ class ZoneInCharge:
         )
         self._owned = OwnedBranches(context.metrics, self.children)
         self._policies = claim.event.policies
+        self.owner.pods.zone_closed = claim.event.draining
         self._gave_up = gave_up
         self._loop = OwnerLoop(
             context,
