@@ -85,7 +85,7 @@ class Run:
         for number in range(shape.orchestrators):
             self._add(f"orchestrator-{number}", _serve_orchestrator)
         for number in range(shape.zone_supervisors):
-            self._add(f"supervisor-{number}", _serve_supervisor)
+            self._add(f"supervisor-{number}", self._serve_supervisor)
         for number in range(shape.pod_agents):
             self._add(f"agent-{number}", self._serve_agent)
         for number in range(CLIENTS):
@@ -199,11 +199,17 @@ class Run:
 
     # programs
 
-    async def _serve_agent(self, program: Program, context: Context, stopping: asyncio.Event) -> None:
+    def _way_to_devices(self, program: Program) -> Callable[[str], Device]:
         def connect(address: str) -> Device:
             return program.device_link(DeviceLink(self.devices[address], self.loop, program.chance, program.call))
 
-        await Agent(context, connect).run(stopping)
+        return connect
+
+    async def _serve_agent(self, program: Program, context: Context, stopping: asyncio.Event) -> None:
+        await Agent(context, self._way_to_devices(program)).run(stopping)
+
+    async def _serve_supervisor(self, program: Program, context: Context, stopping: asyncio.Event) -> None:
+        await Supervisor(context, self._way_to_devices(program)).run(stopping)
 
     def _serve_client(self, number: int) -> Serve:
         async def serve(program: Program, context: Context, stopping: asyncio.Event) -> None:
@@ -301,10 +307,6 @@ class Run:
 
 async def _serve_orchestrator(_program: Program, context: Context, stopping: asyncio.Event) -> None:
     await Orchestrator(context).run(stopping)
-
-
-async def _serve_supervisor(_program: Program, context: Context, stopping: asyncio.Event) -> None:
-    await Supervisor(context).run(stopping)
 
 
 def _describe(error: BaseException) -> str:
