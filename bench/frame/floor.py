@@ -9,6 +9,7 @@ no tiers, no validation, nothing survives the worker.
 """
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections import deque
@@ -98,10 +99,11 @@ class Floor:
         }
         for number, (name, own) in enumerate(streams.items()):
             body = json.dumps({"name": name, **common, **own}).encode()
-            for attempt in range(50):  # a cluster may still be choosing its leader
-                answer = json.loads(
-                    await wire.request(f"$JS.API.STREAM.CREATE.{name}", body, f"floor.api.{number}.{attempt}")
-                )
+            answer: dict[str, object] = {"error": "never answered"}
+            for attempt in range(50):  # a cluster that is still choosing its leader says no, or nothing at all
+                inbox = f"floor.api.{number}.{attempt}"
+                with contextlib.suppress(TimeoutError):
+                    answer = json.loads(await wire.request(f"$JS.API.STREAM.CREATE.{name}", body, inbox, timeout_s=1.0))
                 if "error" not in answer:
                     break
                 await asyncio.sleep(0.2)
