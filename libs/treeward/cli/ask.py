@@ -1,5 +1,6 @@
 """Questions to the orchestrators: request/reply on `tw.api.<endpoint>.<zone>`."""
 
+from collections.abc import AsyncIterator
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -8,9 +9,10 @@ from treeward.bus.interface import Bus
 from treeward.cli.output import NO, UNAVAILABLE, CommandError
 from treeward.schemas import subjects
 from treeward.schemas.address import Address, InvalidAddressError, is_token
-from treeward.schemas.api import Problem
+from treeward.schemas.api import Problem, QueuedAnswer, StateAnswer, WorkAnswer
 
 Answer = TypeVar("Answer", bound=BaseModel)
+Page = TypeVar("Page", StateAnswer, QueuedAnswer, WorkAnswer)
 
 
 async def ask(
@@ -33,6 +35,18 @@ async def ask(
             text = f"the orchestrator's answer cannot be read ({error.error_count()} problems); are the versions equal?"
             raise CommandError(text, UNAVAILABLE) from None
         raise CommandError(problem.error, NO) from None
+
+
+async def ask_pages(
+    bus: Bus, endpoint: str, zone: str, question: BaseModel, answer: type[Page], *, timeout_s: float
+) -> AsyncIterator[Page]:
+    """The pages of an answer, each asked when the one before has been taken; raises what `ask` raises."""
+    while True:
+        page = await ask(bus, endpoint, zone, question, answer, timeout_s=timeout_s)
+        yield page
+        if page.next is None:
+            return
+        question = question.model_copy(update={"beyond": page.next})
 
 
 def zone_and_key(text: str) -> tuple[str, str | None]:

@@ -1,17 +1,13 @@
 """`treeward configure`: policies of a resource or branch, changed while everything runs."""
 
 import json
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
-from treeward.cli.connection import run
-from treeward.cli.options import By, Json, Server, asker
+from treeward.cli.options import By, Json, Server
 from treeward.cli.output import BAD_INPUT, CommandError, fail
-from treeward.cli.prepare import address_of, prepare
-from treeward.cli.steer import AddressArgument, Reason, Timeout, Wait
-from treeward.cli.submit import submit_one
+from treeward.cli.steering import AddressArgument, Asking, Reason, Wait, WaitTimeout
 
 
 def command(
@@ -22,7 +18,7 @@ def command(
     reason: Reason = None,
     by: By = None,
     wait: Wait = False,
-    timeout: Timeout = 30.0,
+    timeout: WaitTimeout = 30.0,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
@@ -31,11 +27,10 @@ def command(
     `kinds.vm.restarts_max=3` is about the VMs below a zone, pod or host.
     """
     try:
-        fields = {"operation": "configure", "spec": read_policies(policies), **asker(reason, by)}
-        unit = prepare(address_of(address), fields, now=datetime.now(UTC), message_id=None)
+        spec = read_policies(policies)
     except CommandError as error:
         fail(error)
-    run(submit_one(server, unit, wait=wait, timeout_s=timeout, as_json=as_json))
+    Asking(reason, by, wait, timeout, server, as_json).submit(address, "configure", spec=spec)
 
 
 def read_policies(words: list[str]) -> dict[str, Any]:

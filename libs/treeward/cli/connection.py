@@ -27,7 +27,6 @@ CONNECT_S = 3.0
 
 def run(command: Coroutine[Any, Any, int]) -> None:
     """Run a command to its exit code; expected errors end it with one sentence, without a traceback."""
-    logging.getLogger("treeward").setLevel(logging.CRITICAL)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             code = runner.run(command)
@@ -58,7 +57,11 @@ def sentence_of(error: BusError) -> CommandError:
 
 @contextlib.asynccontextmanager
 async def connected(server: str | None) -> AsyncIterator[NatsBus]:
-    """A bus on `server`, else on what the settings name; raises CommandError with UNAVAILABLE after 3 s."""
+    """A bus on `server`, else on what the settings name; raises CommandError with UNAVAILABLE after 3 s.
+
+    What the bus would log is silenced: to a command's user every problem is one sentence.
+    """
+    logging.getLogger("treeward").setLevel(logging.CRITICAL)
     try:
         settings = Settings.load()
         credentials = credentials_of(settings)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from treeward.cli.ask import ask, zone_and_key
+from treeward.cli.ask import ask_pages, zone_and_key
 from treeward.cli.connection import connected, run
 from treeward.cli.options import Json, Server, Timeout
 from treeward.cli.output import FINE, CommandError, clean, console, fail, say, say_json, table
@@ -32,12 +32,8 @@ def command(
 async def _queued(server: str | None, zone: str, question: QueuedRequest, *, timeout_s: float, as_json: bool) -> int:
     found: list[ResourceQueue] = []
     async with connected(server) as bus:
-        while True:
-            page = await ask(bus, "queued", zone, question, QueuedAnswer, timeout_s=timeout_s)
+        async for page in ask_pages(bus, "queued", zone, question, QueuedAnswer, timeout_s=timeout_s):
             found += page.resources
-            if page.next is None:
-                break
-            question = question.model_copy(update={"beyond": page.next})
     if as_json:
         for queue in found:
             say_json({"zone": zone, **queue.model_dump(mode="json")})

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from treeward.cli.ask import ask, zone_and_key
+from treeward.cli.ask import ask_pages, zone_and_key
 from treeward.cli.connection import connected, run
 from treeward.cli.options import Json, Server, Timeout
 from treeward.cli.output import FINE, NO, CommandError, clean, console, fail, say, say_json, table
@@ -35,12 +35,8 @@ def command(
 async def _state(server: str | None, zone: str, question: StateRequest, *, timeout_s: float, as_json: bool) -> int:
     found: list[ResourceState] = []
     async with connected(server) as bus:
-        while True:
-            page = await ask(bus, "state", zone, question, StateAnswer, timeout_s=timeout_s)
+        async for page in ask_pages(bus, "state", zone, question, StateAnswer, timeout_s=timeout_s):
             found += page.resources
-            if page.next is None or question.key is not None:
-                break
-            question = question.model_copy(update={"beyond": page.next})
     if as_json:
         for resource in found:
             say_json(resource.model_dump(mode="json"))

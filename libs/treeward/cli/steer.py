@@ -5,46 +5,20 @@ asked directly, and so is the owner of root.
 """
 
 import json
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from treeward.bus.interface import Bus
 from treeward.cli.connection import connected, run
-from treeward.cli.options import By, Json, Server, asker
+from treeward.cli.options import By, Json, Server
 from treeward.cli.output import BAD_INPUT, FINE, NO, UNAVAILABLE, CommandError, fail, say_json
-from treeward.cli.prepare import address_of, prepare
-from treeward.cli.submit import submit_one
+from treeward.cli.steering import AddressArgument, Asking, Reason, Wait, WaitTimeout
 from treeward.runtime import codec
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT, is_token
 
 CONTROL_S = 5.0
-
-AddressArgument = Annotated[str, typer.Argument(metavar="ZONE.KIND.ID")]
-Reason = Annotated[str | None, typer.Option(help="goes on record with it")]
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="wait until it has been answered")]
-Timeout = Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="how long --wait waits")]
-
-
-def _steer(
-    operation: str,
-    address: str,
-    reason: str | None,
-    by: str | None,
-    *,
-    wait: bool,
-    timeout: float,
-    server: str | None,
-    as_json: bool,
-) -> None:
-    fields = {"operation": operation, **asker(reason, by)}
-    try:
-        unit = prepare(address_of(address), fields, now=datetime.now(UTC), message_id=None)
-    except CommandError as error:
-        fail(error)
-    run(submit_one(server, unit, wait=wait, timeout_s=timeout, as_json=as_json))
 
 
 def pause(
@@ -52,12 +26,12 @@ def pause(
     reason: Reason = None,
     by: By = None,
     wait: Wait = False,
-    timeout: Timeout = 30.0,
+    timeout: WaitTimeout = 30.0,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
     """Hold what comes behind this for a resource, or for all in a pod, until `resume`."""
-    _steer("pause", address, reason, by, wait=wait, timeout=timeout, server=server, as_json=as_json)
+    Asking(reason, by, wait, timeout, server, as_json).submit(address, "pause")
 
 
 def resume(
@@ -65,12 +39,12 @@ def resume(
     reason: Reason = None,
     by: By = None,
     wait: Wait = False,
-    timeout: Timeout = 30.0,
+    timeout: WaitTimeout = 30.0,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
     """Let a paused resource or pod go on; for a host or pod it also ends a drain."""
-    _steer("resume", address, reason, by, wait=wait, timeout=timeout, server=server, as_json=as_json)
+    Asking(reason, by, wait, timeout, server, as_json).submit(address, "resume")
 
 
 def release(
@@ -78,12 +52,12 @@ def release(
     reason: Reason = None,
     by: By = None,
     wait: Wait = False,
-    timeout: Timeout = 30.0,
+    timeout: WaitTimeout = 30.0,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
     """Let a quarantined resource out: its process is tried again."""
-    _steer("release", address, reason, by, wait=wait, timeout=timeout, server=server, as_json=as_json)
+    Asking(reason, by, wait, timeout, server, as_json).submit(address, "release")
 
 
 def drain(
@@ -91,14 +65,14 @@ def drain(
     reason: Reason = None,
     by: By = None,
     wait: Wait = False,
-    timeout: Timeout = 30.0,
+    timeout: WaitTimeout = 30.0,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
     """Empty a host or pod: nothing new is placed there, what is there moves. Or let an instance hand over and end."""
     if is_token(target):
         run(_tell(server, target, "drain", as_json=as_json))
-    _steer("drain", target, reason, by, wait=wait, timeout=timeout, server=server, as_json=as_json)
+    Asking(reason, by, wait, timeout, server, as_json).submit(target, "drain")
 
 
 def isolate(
@@ -106,7 +80,7 @@ def isolate(
     reason: Annotated[str, typer.Option(help="how you know, or why; goes on record with it")],
     by: By = None,
     wait: Wait = False,
-    timeout: Timeout = 30.0,
+    timeout: WaitTimeout = 30.0,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
@@ -115,7 +89,7 @@ def isolate(
     A host is fenced by its device. Of a pod it is your word that counts: nothing of its device acts any more (its power
     is off), and it stays off until it has been emptied. Nobody can check that, and there is no way back by `resume`.
     """
-    _steer("isolate", address, reason, by, wait=wait, timeout=timeout, server=server, as_json=as_json)
+    Asking(reason, by, wait, timeout, server, as_json).submit(address, "isolate")
 
 
 def hand_off(

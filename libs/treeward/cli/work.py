@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from treeward.bus.interface import Bus
-from treeward.cli.ask import ask, zone_and_key, zone_and_ticket
+from treeward.cli.ask import ask_pages, zone_and_key, zone_and_ticket
 from treeward.cli.connection import connected, run
-from treeward.cli.options import By, Json, Server, Timeout, asker
+from treeward.cli.options import By, Json, Server, Timeout
 from treeward.cli.output import FINE, NO, CommandError, clean, console, fail, say, say_json, table
-from treeward.cli.prepare import address_of, deadline_of, json_argument, prepare
+from treeward.cli.prepare import deadline_of, json_argument, prepare
 from treeward.cli.state import age
-from treeward.cli.submit import submit_one, submit_prepared
+from treeward.cli.steering import Asking, Reason, Wait, WaitTimeout
+from treeward.cli.submit import submit_prepared
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import Address
 from treeward.schemas.api import RESOURCES_IN_ANSWER_MAX, WorkAnswer, WorkRequest, WorkState, WorkUnit
@@ -25,8 +26,6 @@ from treeward.schemas.specs import OnFailure
 app = typer.Typer(no_args_is_help=True)
 
 TicketArgument = Annotated[str, typer.Argument(metavar="ZONE:TICKET")]
-Reason = Annotated[str | None, typer.Option(help="goes on record with it")]
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="wait until it has been answered")]
 
 
 # --- list ------------------------------------------------------------------------------------------------------------
@@ -66,12 +65,8 @@ async def _list(server: str | None, zone: str, question: WorkRequest, *, timeout
     found: list[WorkUnit] = []
     async with connected(server) as bus:
         now = datetime.now(UTC)
-        while True:
-            page = await ask(bus, "work", zone, question, WorkAnswer, timeout_s=timeout_s)
+        async for page in ask_pages(bus, "work", zone, question, WorkAnswer, timeout_s=timeout_s):
             found += page.units
-            if page.next is None:
-                break
-            question = question.model_copy(update={"beyond": page.next})
     if as_json:
         for unit in found:
             say_json({"zone": zone, **unit.model_dump(mode="json")})
@@ -111,12 +106,12 @@ def cancel(
     reason: Reason = None,
     by: By = None,
     wait: Wait = False,
-    timeout: Timeout = 30.0,
+    timeout: WaitTimeout = 30.0,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
     """Cancel a unit, if it has not been started when this is read; else it comes too late, and changes nothing."""
-    _about("cancel", which, None, reason, by, wait=wait, timeout=timeout, server=server, as_json=as_json)
+    _about("cancel", which, None, Asking(reason, by, wait, timeout, server, as_json))
 
 
 @app.command()
@@ -125,12 +120,12 @@ def retry(
     reason: Reason = None,
     by: By = None,
     wait: Wait = False,
-    timeout: Timeout = 30.0,
+    timeout: WaitTimeout = 30.0,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
     """Send a unit again now instead of when its turn to be repeated comes; nothing happens twice by that."""
-    _about("retry", which, None, reason, by, wait=wait, timeout=timeout, server=server, as_json=as_json)
+    _about("retry", which, None, Asking(reason, by, wait, timeout, server, as_json))
 
 
 @app.command()
@@ -144,7 +139,7 @@ def policy(
     reason: Reason = None,
     by: By = None,
     wait: Wait = False,
-    timeout: Timeout = 30.0,
+    timeout: WaitTimeout = 30.0,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
@@ -158,7 +153,7 @@ def policy(
             raise CommandError("say what changes: --on-failure, --attempts-max or --deadline")
     except CommandError as error:
         fail(error)
-    _about("amend", which, spec, reason, by, wait=wait, timeout=timeout, server=server, as_json=as_json)
+    _about("amend", which, spec, Asking(reason, by, wait, timeout, server, as_json))
 
 
 @app.command()
@@ -169,56 +164,29 @@ def supersede(
     reason: Reason = None,
     by: By = None,
     wait: Wait = False,
-    timeout: Timeout = 30.0,
+    timeout: WaitTimeout = 30.0,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
     """Submit a unit that supersedes everything of its resource that waits and has not been started."""
     try:
-        fields: dict[str, Any] = {"operation": operation, "order": "supersede", **asker(reason, by)}
-        if spec is not None:
-            fields["spec"] = json_argument(spec, "--spec")
-        unit = prepare(address_of(address), fields, now=datetime.now(UTC))
+        needed = json_argument(spec, "--spec") if spec is not None else None
     except CommandError as error:
         fail(error)
-    run(submit_one(server, unit, wait=wait, timeout_s=timeout, as_json=as_json))
+    Asking(reason, by, wait, timeout, server, as_json).submit(address, operation, spec=needed, order="supersede")
 
 
-def _about(
-    operation: str,
-    which: str,
-    spec: dict[str, Any] | None,
-    reason: str | None,
-    by: str | None,
-    *,
-    wait: bool,
-    timeout: float,
-    server: str | None,
-    as_json: bool,
-) -> None:
+def _about(operation: str, which: str, spec: dict[str, Any] | None, asking: Asking) -> None:
     named = zone_and_ticket(which)
     if named is None:
         fail(CommandError(f"{which!r}: must be a ticket of a zone, as ZONE:TICKET"))
-    zone, ticket = named
-    fields: dict[str, Any] = {"operation": operation, "ticket": ticket, **asker(reason, by)}
-    if spec is not None:
-        fields["spec"] = spec
-    run(_submit_about(server, zone, ticket, fields, wait=wait, timeout_s=timeout, as_json=as_json))
+    run(_submit_about(*named, asking, asking.fields(operation, ticket=named[1], spec=spec)))
 
 
-async def _submit_about(
-    server: str | None,
-    zone: str,
-    ticket: int,
-    fields: dict[str, Any],
-    *,
-    wait: bool,
-    timeout_s: float,
-    as_json: bool,
-) -> int:
-    async with connected(server) as bus:
+async def _submit_about(zone: str, ticket: int, asking: Asking, fields: dict[str, Any]) -> int:
+    async with connected(asking.server) as bus:
         unit = prepare(await _resource_of(bus, zone, ticket), fields, now=datetime.now(UTC))
-        return await submit_prepared(bus, unit, wait=wait, timeout_s=timeout_s, as_json=as_json)
+        return await submit_prepared(bus, unit, wait=asking.wait, timeout_s=asking.timeout_s, as_json=asking.as_json)
 
 
 async def _resource_of(bus: Bus, zone: str, ticket: int) -> Address:
