@@ -115,15 +115,13 @@ class _Server(uvicorn.Server):
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
+        with contextlib.ExitStack() as closing:
+            listener = closing.enter_context(socket.socket(family, kind, protocol))
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
             listener.listen(128)  # at once: whoever reads the port from the log may ask before the server runs
             listener.setblocking(False)
-        except BaseException:
-            listener.close()
-            raise
+            closing.pop_all()  # it stays open: nothing went wrong
     except OSError as error:
         variable = "TREEWARD_HTTP_PORT" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "TREEWARD_HTTP_HOST"
         reason = error.strerror or os.strerror(error.errno or 0)

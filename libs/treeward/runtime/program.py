@@ -101,7 +101,7 @@ def run_program(name: str, service: Service) -> NoReturn:
             code = runner.run(_run(program, service))
     except BadSettingsError as error:
         _refuse(name, error)
-    except Exception:
+    except Exception:  # the outermost frame of a program: it ends, with the error in its log
         program.log.exception("crashed")
     finally:
         tracer.close()

@@ -49,8 +49,8 @@ class FileSource(PydanticBaseSettingsSource):
         self._variable = variable
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Not used: the file is read as a whole."""
-        raise NotImplementedError
+        """Nothing, field by field: `__call__` reads the file as a whole."""
+        return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
         """What the file says; nothing if no file is named."""
