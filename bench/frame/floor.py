@@ -1,9 +1,9 @@
 """The floor: what the same promise of durability and order costs on raw NATS, as lean as we can write it.
 
-One hop: units are published to a stream with receipts; one worker process reads them with one push consumer without
-acknowledgements, has a queue for each resource in its memory, publishes a result for each unit, and takes the next unit
-of that resource when the result is acknowledged; the server shows results to the client once they are stored. No fence,
-no tiers, no validation, nothing survives the worker.
+One hop: units are published to a stream with receipts; one worker process reads them with one durable push consumer,
+has a queue for each resource in its memory, publishes a result for each unit, and when that is stored acknowledges the
+unit and takes the next one of that resource; the server shows results to the client once they are stored. A worker that
+died would be sent again what it had not acknowledged. No fence, no tiers, no validation, no order after a redelivery.
 
     python -m bench.frame.floor URL          # the worker
 """
@@ -21,6 +21,8 @@ from bench.frame.site import Servers, cpu_s_of, environment
 from bench.frame.wire import Wire
 from treeward.runtime.data_centre.child import Child
 
+IN_HAND_MAX = 100_000
+"""Units that the server lets the worker hold without an acknowledgement: its own default (1,000) would be the limit."""
 RESULT = b'{"type":"completed","zone":"zone-a","kind":"vm","answered":12345,"operation":"resize"}'
 
 
@@ -29,22 +31,25 @@ class Worker:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._queues: dict[bytes, deque[bytes]] = {}
+        self._queues: dict[bytes, deque[tuple[bytes, bytes]]] = {}
+        """What waits for each resource, with where it is acknowledged; the first one is in hand."""
 
-    def on_unit(self, subject: bytes, _reply: bytes, data: bytes) -> None:
+    def on_unit(self, subject: bytes, reply: bytes, data: bytes) -> None:
         name = subject.rpartition(b".")[2]
         queue = self._queues.get(name)
         if queue is None:
-            self._queues[name] = deque()
+            self._queues[name] = deque([(data, reply)])
             self._act(name, data)
         else:
-            queue.append(data)
+            queue.append((data, reply))
 
     def on_stored(self, subject: bytes, _reply: bytes, _data: bytes) -> None:
         name = subject.rpartition(b".")[2]
         queue = self._queues[name]
+        _, reply = queue.popleft()
+        self._wire.publish(reply.decode(), b"")
         if queue:
-            self._act(name, queue.popleft())
+            self._act(name, queue[0][0])
         else:
             del self._queues[name]
 
@@ -61,11 +66,11 @@ async def work(url: str) -> None:
     wire.subscribe("floor.stored.*", worker.on_stored)
     answer = json.loads(
         await wire.request(
-            "$JS.API.CONSUMER.CREATE.FLOOR_WORK.worker",
+            "$JS.API.CONSUMER.DURABLE.CREATE.FLOOR_WORK.worker",
             json.dumps(
                 {"stream_name": "FLOOR_WORK", "config": {"name": "worker", "deliver_subject": "floor.deliver",
-                 "ack_policy": "none", "deliver_policy": "all", "mem_storage": True, "num_replicas": 1,
-                 "filter_subject": "floor.work.*"}}
+                 "durable_name": "worker", "ack_policy": "explicit", "max_ack_pending": IN_HAND_MAX,
+                 "deliver_policy": "all", "filter_subject": "floor.work.*"}}
             ).encode(),
             "floor.made",
         )
