@@ -176,8 +176,7 @@ async def test_a_claim_that_cannot_be_read_costs_its_branch_a_new_owner(user: Us
         await user.raw("vm.claimed", b"noise")
         if zone == "root":
             await user.bus.submit("tw.work.root.zone.nothing", b"noise")
-        while not await claimed_anew():
-            await asyncio.sleep(0.05)
+        await until(claimed_anew)
     await user.done("vm.claimed", "destroy")
     await user.done("vm.claimed", "create")
     await user.done("vm.claimed", "destroy")

@@ -134,9 +134,10 @@ def _fetch(url: str) -> tuple[int, str]:
 
 
 async def _status(port: int, path: str, wanted: int) -> None:
-    async with asyncio.timeout(20):
-        while (await _get(port, path))[0] != wanted:
-            await asyncio.sleep(0.05)
+    async def answers() -> bool:
+        return (await _get(port, path))[0] == wanted
+
+    await until(answers)
 
 
 def _samples(page: str) -> dict[str, Any]:

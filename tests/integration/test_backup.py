@@ -69,10 +69,12 @@ async def fill(server: EmbeddedNats, keys: Path) -> None:
                 appender.append([Draft(subject, json.dumps({"ticket": number + 1}).encode())], results.append)
             await until(lambda: len(results) == 20)
         for copied, last in ((streams.work_history(ZONE), 30), (streams.state(ZONE), 21)):
-            state = await bus.state(copied)
-            while state is None or state.last < last:
-                await asyncio.sleep(0.01)
+
+            async def caught_up(copied: str = copied, last: int = last) -> bool:
                 state = await bus.state(copied)
+                return state is not None and state.last >= last
+
+            await until(caught_up)
         await bus.purge(streams.work(ZONE), below=21)
 
 

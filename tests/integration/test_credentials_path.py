@@ -186,9 +186,8 @@ async def test_a_program_that_is_denied_something_says_so_and_is_not_ready(tmp_p
                 while "violation" not in ready:
                     ready = await asyncio.to_thread(fetch, port, "/readyz")
             assert '"ready":false' in ready
-            async with asyncio.timeout(30.0):
-                while "tw.event.*.pod.*.claimed" not in (tmp_path / f"pod-agent-{port}.log").read_text():
-                    await asyncio.sleep(0.05)
+            written = tmp_path / f"pod-agent-{port}.log"
+            await until(lambda: "tw.event.*.pod.*.claimed" in written.read_text())
             metrics = await asyncio.to_thread(fetch, port, "/metrics")
             assert re.search(r"^treeward_permission_violations_total [1-9]", metrics, re.MULTILINE), metrics
             assert '"alive":true' in await asyncio.to_thread(fetch, port, "/livez")

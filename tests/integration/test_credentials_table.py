@@ -250,11 +250,13 @@ async def test_the_server_cannot_be_made_to_write_for_somebody_else(site: Site) 
     print(f"{rows} requests with a reply subject that would do harm, all kept in")
     # In the account that has the streams it would work: whoever is in it is trusted, and this test would see it.
     site.bus.connection.publish("$JS.API.DIRECT.GET.LOG_zone-a", b'{"seq":1}', reply="tw.log.zone-b.vm.x.completed")
+
+    async def last_there() -> object:
+        return await site.bus.last("LOG_zone-b", "tw.log.zone-b.>")
+
+    await until(last_there)
     last = await site.bus.last("LOG_zone-b", "tw.log.zone-b.>")
-    while last is None:
-        await asyncio.sleep(0.01)
-        last = await site.bus.last("LOG_zone-b", "tw.log.zone-b.>")
-    assert last.subject == "tw.log.zone-b.vm.x.completed"
+    assert last is not None and last.subject == "tw.log.zone-b.vm.x.completed"
 
 
 async def test_everything_that_is_allowed_works(site: Site) -> None:

@@ -1,6 +1,7 @@
 """`treeward device check`: a device that keeps the rules passes, and each fault of a device is caught by its rule."""
 
 import asyncio
+import contextlib
 import json
 import secrets
 import socket
@@ -12,6 +13,7 @@ from typing import BinaryIO, cast
 import pytest
 from tests.support.kept import kept
 from tests.support.plain_device import PlainDevice
+from tests.support.until import until
 
 from treeward.cli.device_check.rules import RULES
 from treeward.cli.device_check.run import Result, Verdict, try_rules
@@ -31,12 +33,13 @@ def free_port() -> int:
 async def connected(address: str) -> BinaryIO:
     """A connection to a server that may still be starting."""
     host, _, port = address.removeprefix("tcp://").rpartition(":")
-    while True:
-        try:
-            with socket.create_connection((host, int(port)), timeout=20) as connection:
-                return cast("BinaryIO", connection.makefile("rwb", buffering=0))
-        except ConnectionRefusedError:
-            await asyncio.sleep(0.05)
+
+    def connect() -> BinaryIO | None:
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection((host, int(port)), 20) as connection:
+            return cast("BinaryIO", connection.makefile("rwb", buffering=0))
+        return None
+
+    return await until(connect)
 
 
 @pytest.fixture

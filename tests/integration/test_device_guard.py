@@ -63,16 +63,15 @@ def script(folder: Path, text: str) -> str:
 
 async def connect(folder: Path) -> Wire:
     """A connection to a guard that may still be starting."""
-    give_up_s = asyncio.get_running_loop().time() + 30
-    while True:
-        try:
+
+    async def open_wire() -> Wire | None:
+        with contextlib.suppress(OSError):
             wire = await Wire.open(address_of(folder))
             await wire.ask(verb="ping")
-        except OSError:
-            assert asyncio.get_running_loop().time() < give_up_s, (folder / "log").read_text()
-            await asyncio.sleep(0.05)
-        else:
             return wire
+        return None
+
+    return await until(open_wire, f"the guard of {folder} answers")
 
 
 @contextlib.asynccontextmanager
@@ -86,9 +85,12 @@ async def guarded(folder: Path, *program: str, timeout_s: float = 30.0) -> Async
 
 async def synchronize(wire: Wire, life: int, **fields: Any) -> Answer:
     """Synchronize as often as it is busy."""
-    while (answer := await wire.ask(**request("synchronize", "vm.web-1", life=life, **fields))).status == "busy":
-        await asyncio.sleep(0.05)
-    return answer
+
+    async def synchronized() -> Answer | None:
+        answer = await wire.ask(**request("synchronize", "vm.web-1", life=life, **fields))
+        return answer if answer.status != "busy" else None
+
+    return await until(synchronized)
 
 
 def call_of(ticket: int, operation: str = "create", *, life: int = 1, **fields: Any) -> dict[str, Any]:
@@ -271,8 +273,12 @@ async def test_sigterm_waits_for_the_call_in_progress_and_begins_nothing_new(tmp
         await until((tmp_path / "running").exists)
         process.send_signal(signal.SIGTERM)
         new = {**call_of(6), "id": "web-2"}
-        while (answer := await wire.ask(**new | {"ticket": 1, "verb": "observe"})).status == "ok":
-            await asyncio.sleep(0.02)
+
+        async def refused() -> Answer | None:
+            answer = await wire.ask(**new | {"ticket": 1, "verb": "observe"})
+            return answer if answer.status != "ok" else None
+
+        answer = await until(refused)
         assert (answer.status, answer.reason) == ("unreachable", "the guard is being stopped")
         (tmp_path / "go-on").touch()
         assert b'"applied"' in await asyncio.wait_for(call, 30)

@@ -1,6 +1,5 @@
 """What outlives the log's age: whoever starts after it must still learn what there is."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,8 +31,11 @@ async def test_zones_and_pods_are_known_for_longer_than_the_log_keeps_the_rest(b
     drained = await append(bus, "zone-b", EventType.COMPLETED, "pod.a1", definition={}, answered=2, draining=True)
     await append(bus, "zone-b", EventType.COMPLETED, "vm.web-1", answered=3)
     of_vm = subjects.log_of_resource("zone-b", "vm.web-1")
-    while await bus.last(streams.log("zone-b"), of_vm) is not None:
-        await asyncio.sleep(0.05)
+
+    async def forgotten() -> bool:
+        return await bus.last(streams.log("zone-b"), of_vm) is None
+
+    await until(forgotten)
 
     position, event, _ = await last_event(bus, "zone-b", "pod.a1")
     assert event is not None and (position, event.answered, event.draining) == (drained, 2, True)

@@ -1,6 +1,5 @@
 """A user at a running data centre: submits raw bodies, sees the republished events, and reads the device's books."""
 
-import asyncio
 import contextlib
 import json
 import sqlite3
@@ -118,12 +117,12 @@ class User:
     async def in_progress(self, key: str, ticket: int, timeout_s: float = 20.0) -> None:
         """Return when the device has this ticket of a resource in hand."""
         kind, _, id_ = key.partition(".")
-        async with asyncio.timeout(timeout_s):
-            while True:
-                shown = (await self.control("show", zone=self.zone, kind=kind, id=id_)).shown
-                if shown is not None and shown["in_progress"] == ticket:
-                    return
-                await asyncio.sleep(0.01)
+
+        async def in_hand() -> bool:
+            shown = (await self.control("show", zone=self.zone, kind=kind, id=id_)).shown
+            return shown is not None and shown["in_progress"] == ticket
+
+        await until(in_hand, f"the device has {key} #{ticket} in hand", timeout_s)
 
     def calls(self, key: str) -> list[tuple[Any, ...]]:
         """`(ticket, operation, outcome, effect)` of each call that reached the device for a resource, in order."""
@@ -175,8 +174,9 @@ async def at(centre: DataCentre, zone: str = "zone-a") -> AsyncIterator[User]:
 
 async def started_again(centre: DataCentre, *names: str) -> None:
     """Mend the data centre until every program runs (those named have been killed just now)."""
-    while True:
+
+    def mended() -> bool:
         centre.mend(time.monotonic())
-        if all(child.process_id is not None for child in centre.programs.values()):
-            return
-        await asyncio.sleep(0.02)
+        return all(child.process_id is not None for child in centre.programs.values())
+
+    await until(mended)
