@@ -21,8 +21,8 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## a data centre on this machine: create, destroy, kill -9, and the books afterwards
 	$(BIN)/treeward demo
 
-test: $(STAMP) ## all tests
-	$(BIN)/pytest
+test: $(STAMP) ## all tests, one file per core at a time (WORKERS=0: one after the other)
+	$(BIN)/pytest -n $(or $(WORKERS),auto) --dist loadfile
 
 FAULTS ?= 1000
 SEED ?= 1
