@@ -27,7 +27,7 @@ test: $(STAMP) ## all tests, one file per core at a time (WORKERS=0: one after t
 FAULTS ?= 1000
 SEED ?= 1
 mutants: $(STAMP) ## proof by removal: each safety line is taken out, and something must notice
-	$(BIN)/python -m tests.mutants --seeds $(or $(SEEDS),400)
+	$(BIN)/python -m tests.mutants --seeds $(or $(SEEDS),400) --write docs/mutants.md
 
 faults: $(STAMP) ## a data centre under load, broken on purpose FAULTS=1000 times (SEED=1), and judged by its books
 	$(BIN)/python -m tests.faults --faults $(FAULTS) --seed $(SEED)

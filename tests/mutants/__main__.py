@@ -1,113 +1,137 @@
 """Proof by removal: `python -m tests.mutants [name ...]` takes each safety line out of a copy and says what notices.
 
-A line that can be removed without anybody noticing is either not needed or not tested. Each row of `table` and
-`supervision` is tried on a copy of the tree of its own, first with the tests that should fail, then with seeds of the
-simulation. A mutant that survives, or whose text is not in its file any more, makes this program fail.
+A line that can be removed without anybody noticing is either not needed or not tested. Each row of the tables is tried,
+first with what noticed it the last time, then with the tests that should fail, then with seeds of the simulation. A
+mutant that survives, or whose text is not in its file any more, makes this program fail.
 """
 
 import argparse
-import os
-import shutil
-import subprocess
+import json
 import sys
-import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.mutants.supervision import SUPERVISION
-from tests.mutants.table import MUTANTS, Mutant
-from tests.mutants.takeover import TAKEOVER
+from tests.mutants.report import Result, render
+from tests.mutants.rows import ROWS
+from tests.mutants.table import Mutant
+from tests.mutants.trial import ROOT, Copy, StaleRowError, fingerprint
 
-ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("schemas", "libs", "services", "tests")
-ROOTS = (
-    "schemas",
-    "libs",
-    *(f"services/{each.name}" for each in sorted((ROOT / "services").iterdir()) if each.is_dir()),
-)
-SEEDS_AT_ONCE = 50
-SEEDS_SCRIPT = """
-import sys
-from treeward.simulation.misfortune import make_plan
-from treeward.simulation.run import run_plan
-for seed in range(int(sys.argv[1]), int(sys.argv[2])):
-    verdict = run_plan(make_plan(seed))
-    if verdict.violations:
-        print(f"seed {seed}: {verdict.violations[0].rule}")
-        sys.exit(1)
-"""
+KNOWN = ROOT / ".mutants.json"
+
+
+@dataclass
+class Known:
+    """What is known of rows from earlier runs, by name; written after each trial."""
+
+    path: Path
+    rows: dict[str, dict[str, object]] = field(default_factory=dict)
+
+    def load(self) -> None:
+        """Read what there is."""
+        if self.path.exists():
+            self.rows = json.loads(self.path.read_text())
+
+    def keep(self, name: str, depends_on: str, result: Result) -> None:
+        """Remember a result."""
+        self.rows[name] = {"depends_on": depends_on, **result._asdict()}
+        self.path.write_text(json.dumps(self.rows, indent=1))
+
+    def result(self, name: str, depends_on: str) -> Result | None:
+        """A result that still counts."""
+        row = self.rows.get(name)
+        if row is None or row["depends_on"] != depends_on:
+            return None
+        return Result(row["noticed"], row["took_s"])  # type: ignore[arg-type]
+
+    def hint(self, name: str) -> str | None:
+        """What noticed it the last time, on whatever code that was."""
+        noticed = self.rows.get(name, {}).get("noticed")
+        return noticed if isinstance(noticed, str) else None
+
+
+class Trials:
+    """The rows of one run, one at a time, on one copy of the tree."""
+
+    def __init__(self, copy: Copy, known: Known, seeds: int) -> None:
+        self._copy = copy
+        self._known = known
+        self._seeds = seeds
+        self._passes: set[str] = set()
+        self._quiet_seeds: set[int] = set()
+
+    def try_(self, mutant: Mutant) -> Result:
+        """The result of one row, from an earlier run if nothing that it depends on has changed since."""
+        depends_on = fingerprint(ROOT, mutant.tests) + f" {hash_of(mutant)} {self._seeds}"
+        known = self._known.result(mutant.name, depends_on)
+        if known is not None:
+            return known
+        begun_s = time.monotonic()
+        noticed = self._notice(mutant)
+        if noticed is not None:
+            self._check_unchanged(noticed)
+        result = Result(noticed, time.monotonic() - begun_s)
+        self._known.keep(mutant.name, depends_on, result)
+        return result
+
+    def _notice(self, mutant: Mutant) -> str | None:
+        tests, seeds = list(mutant.tests), list(range(self._seeds))
+        hint = self._known.hint(mutant.name) or ""
+        number = hint.removeprefix("seed ").partition(":")[0]
+        if number.isdigit() and int(number) < self._seeds and not tests:
+            seeds = [int(number), *(seed for seed in seeds if seed != int(number))]
+        elif hint.partition("::")[0] in [test.partition("::")[0] for test in tests]:
+            noticed = self._copy.try_(mutant, [hint], [])
+            if noticed is not None:
+                return noticed
+        return self._copy.try_(mutant, tests, seeds)
+
+    def _check_unchanged(self, noticed: str) -> None:
+        """What has noticed is quiet when nothing is taken out."""
+        number = noticed.removeprefix("seed ").partition(":")[0].partition(" ")[0]
+        if number.isdigit():
+            if int(number) not in self._quiet_seeds and (said := self._copy.run_seeds([int(number)])) is not None:
+                raise StaleRowError(f"the unchanged code fails as well: {said}")
+            self._quiet_seeds.add(int(number))
+            return
+        test = noticed.partition(" ")[0]
+        if test not in self._passes and (said := self._copy.run_test(test)) is not None:
+            raise StaleRowError(f"the unchanged code fails as well: {said}")
+        self._passes.add(test)
+
+
+def hash_of(mutant: Mutant) -> str:
+    """What a row takes out and asks, shortly."""
+    return f"{mutant.rule}/{mutant.file}/{mutant.old!r}/{mutant.new!r}/{' '.join(mutant.tests)}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="only these (default: all)")
     parser.add_argument("--seeds", type=int, default=400, help="try so many seeds at most (default 400)")
+    parser.add_argument("--anew", action="store_true", help="believe nothing of what earlier runs have found")
+    parser.add_argument("--write", type=Path, help="write the page of all rows")
     arguments = parser.parse_args()
-    survivors = 0
-    for mutant in (*MUTANTS, *SUPERVISION, *TAKEOVER):
-        if arguments.names and mutant.name not in arguments.names:
-            continue
-        begun_s = time.monotonic()
-        try:
-            noticed = try_mutant(mutant, arguments.seeds)
-        except LookupError as error:
-            print(error, flush=True)
-            survivors += 1
-            continue
-        survivors += noticed is None
-        took = f"{time.monotonic() - begun_s:4.0f} s"
-        print(f"{mutant.name:34} {mutant.rule:12} {took}  {noticed or 'SURVIVES'}", flush=True)
-    sys.exit(survivors > 0)
-
-
-def try_mutant(mutant: Mutant, seeds: int) -> str | None:
-    """What notices that the line is gone; None: nothing does."""
-    with tempfile.TemporaryDirectory(prefix="treeward-mutant-") as folder:
-        copy = Path(folder)
-        for part in PARTS:
-            shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", copy)
-        path = copy / mutant.file
-        text = path.read_text()
-        if text.count(mutant.old) != 1:
-            raise LookupError(
-                f"{mutant.name}: its text is {text.count(mutant.old)} times in {mutant.file}: renew the row"
-            )
-        path.write_text(text.replace(mutant.old, mutant.new))
-        for test in mutant.tests:
-            if (noticed := run_test(copy, test)) is not None:
-                return noticed
-        return run_seeds(copy, seeds)
-
-
-def run_test(copy: Path, test: str) -> str | None:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", test]
-    done = run(copy, command)
-    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return failed[0].split(" - ")[0].rpartition("/")[2] if done.returncode else None
-
-
-def run_seeds(copy: Path, seeds: int) -> str | None:
-    for first in range(0, seeds, SEEDS_AT_ONCE):
-        done = run(copy, [sys.executable, "-c", SEEDS_SCRIPT, str(first), str(first + SEEDS_AT_ONCE)])
-        if done.returncode:
-            said = (done.stdout or done.stderr).strip().splitlines()
-            return said[-1][:80] if said else f"seeds from {first}"
-    return None
-
-
-def run(copy: Path, command: list[str]) -> "subprocess.CompletedProcess[str]":
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(str(copy / root) for root in ROOTS),
-        "PYTHONHASHSEED": "0",
-    }
-    try:
-        return subprocess.run(
-            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=600, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "FAILED it does not end", "")
+    known = Known(KNOWN)
+    if not arguments.anew:
+        known.load()
+    chosen = [mutant for mutant in ROWS if not arguments.names or mutant.name in arguments.names]
+    results: dict[str, Result] = {}
+    with Copy() as copy:
+        trials = Trials(copy, known, arguments.seeds)
+        for mutant in chosen:
+            try:
+                result = trials.try_(mutant)
+            except StaleRowError as error:
+                print(f"{mutant.name}: {error}: renew the row", flush=True)
+                continue
+            results[mutant.name] = result
+            print(f"{mutant.name:42} {result.took_s:4.0f} s  {result.noticed or 'SURVIVES'}", flush=True)
+    if arguments.write is not None and len(results) == len(ROWS):
+        arguments.write.write_text(render(ROWS, results, seeds=arguments.seeds))
+    survivors = sum(result.noticed is None for result in results.values())
+    print(f"{len(results)} of {len(chosen)} rows tried, {survivors} survive")
+    sys.exit(len(results) != len(chosen) or survivors > 0 or not chosen)
 
 
 if __name__ == "__main__":

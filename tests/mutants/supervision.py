@@ -9,7 +9,7 @@ POLICIES = "tests/property/test_supervision_policies.py"
 SUPERVISION = (
     Mutant(
         "restarts beyond the pod's rate",
-        "section 6",
+        "6.rate",
         S + "restart_line.py",
         "len(self._under_way) < self.budget.restarts_at_once and now_s >= self._next_s - EARLY_S",
         "len(self._under_way) < self.budget.restarts_at_once",
@@ -17,7 +17,7 @@ SUPERVISION = (
     ),
     Mutant(
         "restarts beyond the number at once",
-        "section 6",
+        "6.rate",
         S + "restart_line.py",
         "len(self._under_way) < self.budget.restarts_at_once and now_s",
         "now_s",
@@ -25,7 +25,7 @@ SUPERVISION = (
     ),
     Mutant(
         "who is called again overtakes",
-        "section 6",
+        "6.rate",
         S + "restart_line.py",
         "        if not self._standing and self._has_room(now_s):",
         "        if self._has_room(now_s):",
@@ -33,7 +33,7 @@ SUPERVISION = (
     ),
     Mutant(
         "what fails again stays in front",
-        "section 6",
+        "6.rate",
         S + "restart_line.py",
         "first = self._turn % AGAIN_EVERY == 0",
         "first = True",
@@ -41,7 +41,7 @@ SUPERVISION = (
     ),
     Mutant(
         "what fails again never has a turn",
-        "section 6",
+        "6.rate",
         S + "restart_line.py",
         "for line in (self._lines[first], self._lines[not first]):",
         "for line in (self._lines[0],):",
@@ -49,7 +49,7 @@ SUPERVISION = (
     ),
     Mutant(
         "a retry costs no turn",
-        "section 6",
+        "6.rate",
         S + "pod_recovery.py",
         "if not (row.restarting or row.retries):",
         "if not row.restarting:",
@@ -57,7 +57,7 @@ SUPERVISION = (
     ),
     Mutant(
         "a mass crash is blamed",
-        "ADR 10",
+        "6.suspects",
         S + "pod_recovery.py",
         "        if isinstance(decision, Escalate) and self.suspicion.since_s is None:",
         "        if isinstance(decision, Escalate):",
@@ -65,7 +65,7 @@ SUPERVISION = (
     ),
     Mutant(
         "a mass crash is counted",
-        "ADR 10",
+        "6.suspects",
         S + "pod_recovery.py",
         "        if self.suspicion.since_s is None:\n            row.crashed_at_s =",
         "        if True:\n            row.crashed_at_s =",
@@ -73,7 +73,7 @@ SUPERVISION = (
     ),
     Mutant(
         "one that fails makes it suspect itself",
-        "ADR 10",
+        "6.suspects",
         S + "self_suspicion.py",
         "return len(self._failed) >= self._failed_min and len(self._failed) > len(self._helped)",
         "return len(self._failed) > len(self._helped)",
@@ -81,7 +81,7 @@ SUPERVISION = (
     ),
     Mutant(
         "suspicion without end",
-        "ADR 10",
+        "6.suspects",
         S + "self_suspicion.py",
         "        if (self._helped and well) or now_s - self._failed_s > patience_s:",
         "        if False:",
@@ -89,7 +89,7 @@ SUPERVISION = (
     ),
     Mutant(
         "silence is believed after a hold-up",
-        "section 6",
+        "4.itself",
         S + "pod_owner.py",
         "        if not held_up:",
         "        if True:",
@@ -97,7 +97,7 @@ SUPERVISION = (
     ),
     Mutant(
         "out of reach is quarantined",
-        "ADR 10",
+        "6.quarantine",
         S + "escalations.py",
         "isinstance(decision, Escalate) and not held.out_of_reach",
         "isinstance(decision, Escalate)",
@@ -105,7 +105,7 @@ SUPERVISION = (
     ),
     Mutant(
         "a pod in trouble is claimed for ever",
-        "ADR 10",
+        "6.quarantine",
         S + "escalations.py",
         "restarted_at_s=[now_s] * count",
         "restarted_at_s=[]",
@@ -113,7 +113,7 @@ SUPERVISION = (
     ),
     Mutant(
         "a quarantined pod is claimed",
-        "ADR 10",
+        "6.quarantine",
         S + "children.py",
         "        if branch.name in self.escalations.quarantined:\n            return None\n",
         "",
@@ -121,7 +121,7 @@ SUPERVISION = (
     ),
     Mutant(
         "a pod's event forgets its quarantine",
-        "S8",
+        "S8.all 6.quarantine",
         S + "pod_book.py",
         "                event.quarantined = True\n",
         "                pass\n",
@@ -129,7 +129,7 @@ SUPERVISION = (
     ),
     Mutant(
         "policies are lost with their owner",
-        "S8",
+        "4.policies S8.all",
         S + "row.py",
         "        self.policies = event.policies\n",
         "",
@@ -137,7 +137,7 @@ SUPERVISION = (
     ),
     Mutant(
         "an event says no policies",
-        "S8",
+        "4.policies S8.all",
         S + "events.py",
         '        "policies": row.policies,\n',
         "",
@@ -145,7 +145,7 @@ SUPERVISION = (
     ),
     Mutant(
         "the branch wins over the resource",
-        "section 4",
+        "4.policies",
         S + "policies.py",
         "    for said in chain:\n",
         "    for said in reversed(list(chain)):\n",
@@ -153,7 +153,7 @@ SUPERVISION = (
     ),
     Mutant(
         "a policy counts before it is known",
-        "section 4",
+        "4.policies R3.life",
         S + "dispatch.py",
         "if queue.position < 0 or queue.order is not None:",
         "if queue.order is not None:",
@@ -161,7 +161,7 @@ SUPERVISION = (
     ),
     Mutant(
         "steering is superseded by policy",
-        "section 4",
+        "4.policies S11",
         S + "outbox.py",
         "if by is not None and not (by in self.superseding and self._steers(ticket)):",
         "if by is not None:",

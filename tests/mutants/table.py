@@ -37,7 +37,7 @@ MUTANTS = (
     # the take rule (R4, S3)
     Mutant(
         "process takes any epoch",
-        "R4",
+        "S3.epoch",
         S + "pod_owner.py",
         "        if message.epoch != self.epoch:\n            self.dropped += 1\n            return\n",
         "",
@@ -45,7 +45,7 @@ MUTANTS = (
     ),
     Mutant(
         "process takes any life",
-        "R4",
+        "R4.life",
         S + "row.py",
         "message.life == self.life and message.ticket > self.answered",
         "message.ticket > self.answered",
@@ -53,7 +53,7 @@ MUTANTS = (
     ),
     Mutant(
         "process takes what is answered",
-        "R4",
+        "R4.duplicate",
         S + "row.py",
         "return message.life == self.life and message.ticket > self.answered",
         "return message.life == self.life",
@@ -61,7 +61,7 @@ MUTANTS = (
     ),
     Mutant(
         "process passes over a gap",
-        "R4",
+        "R4.gap",
         S + "row.py",
         "message.previous <= self.answered < message.ticket",
         "self.answered < message.ticket",
@@ -69,7 +69,7 @@ MUTANTS = (
     ),
     Mutant(
         "a mark does not stay",
-        "S3",
+        "S3.mark",
         S + "row.py",
         "                message.mark = waiting.mark or message.mark\n                message.amend(waiting)\n",
         "",
@@ -77,18 +77,18 @@ MUTANTS = (
     ),
     Mutant(
         "a mark in hand is lost",
-        "S3",
+        "S3.mark",
         S + "row.py",
         "            hand.amend(message)\n",
         "",
         (TAKE,),
     ),
     Mutant(
-        "a mailbox without bound", "section 5", S + "row.py", "if len(self.queue) >= 2 * window:", "if False:", (TAKE,)
+        "a mailbox without bound", "5.window", S + "row.py", "if len(self.queue) >= 2 * window:", "if False:", (TAKE,)
     ),
     Mutant(
         "zone takes any epoch",
-        "S3",
+        "S3.epoch",
         S + "zone_owner.py",
         "if message.epoch != self.epoch or message.life != self.epoch:",
         "if False:",
@@ -96,7 +96,7 @@ MUTANTS = (
     ),
     Mutant(
         "zone takes what is answered",
-        "R4",
+        "R4.duplicate",
         S + "zone_owner.py",
         "        if message.ticket <= row.answered:\n            self.dropped += 1\n            return\n",
         "",
@@ -113,7 +113,7 @@ MUTANTS = (
     # who owns an address (S2), what its events say (S8)
     Mutant(
         "a row is made for another's",
-        "S2",
+        "S3.gone S2.owner",
         S + "pod_owner.py",
         "if event is None or pod_of(event) != self.pod:",
         "if event is None:",
@@ -121,7 +121,7 @@ MUTANTS = (
     ),
     Mutant(
         "answered is not fetched",
-        "S8",
+        "S8.answered",
         S + "row.py",
         "        self.answered = event.answered\n",
         "        self.answered = 0\n",
@@ -129,7 +129,7 @@ MUTANTS = (
     ),
     Mutant(
         "a pod's fetch may be old",
-        "S8",
+        "S8.fresh",
         S + "pod_owner.py",
         "self._fetch(row, max(message.life, message.seen, self._log.stored_up_to))",
         "self._fetch(row, 0)",
@@ -137,7 +137,7 @@ MUTANTS = (
     ),
     Mutant(
         "a zone's fetch may be old",
-        "S8",
+        "S8.fresh",
         S + "zone_owner.py",
         "self._fetch(row, max(message.seen, self._appended_up_to))",
         "self._fetch(row, 0)",
@@ -145,7 +145,7 @@ MUTANTS = (
     ),
     Mutant(
         "zone answers what is placed",
-        "S2",
+        "S2.owner",
         S + "zone_owner.py",
         "        if event is not None and pod_of(event) is not None:\n            row.away = position",
         "        if False:\n            row.away = position",
@@ -153,19 +153,24 @@ MUTANTS = (
     ),
     Mutant(
         "what leaves keeps its mailbox",
-        "S2",
+        "S2.queue",
         S + "pod_owner.py",
-        "        del self.rows[row.key]\n        for message in row.early:",
+        "        del self.rows[row.key]\n        self._recovery.line.ended(row.key)",
         "        row.phase = Phase.READY\n        row.answered = row.hand.ticket if row.hand else row.answered\n"
-        "        row.hand = None\n        self._advance(row, now_s)\n        for message in row.early:",
+        "        row.hand = None\n        self._advance(row, now_s)\n        self._recovery.line.ended(row.key)",
         (POD,),
     ),
     Mutant(
-        "forgotten before WORK is past", "S9", S + "gone.py", "self._order[0][0] < work_first", "True", (ZONE_UNIT,)
+        "forgotten before WORK is past",
+        "S9.work",
+        S + "gone.py",
+        "self._order[0][0] < work_first",
+        "True",
+        (ZONE_UNIT,),
     ),
     Mutant(
         "forgotten by an older word",
-        "S9",
+        "S9.work",
         S + "gone.py",
         "            if self._answered.get(key) == answered:\n                del self._answered[key]\n",
         "            if self._answered.pop(key, None) or True:\n",
@@ -174,7 +179,7 @@ MUTANTS = (
     # fence first, answer second (R5, S6)
     Mutant(
         "a mark before the device",
-        "S6",
+        "S6.device",
         S + "process_step.py",
         "    if row.device_last == unit.ticket:\n",
         "    if unit.mark is not None:\n        return Conclude(unit.mark.outcome, unit.mark.reason)\n"
@@ -183,7 +188,7 @@ MUTANTS = (
     ),
     Mutant(
         "the device's memory is not used",
-        "S6",
+        "S6.device memory",
         S + "process_step.py",
         "if row.device_last == unit.ticket:",
         "if False:",
@@ -191,7 +196,7 @@ MUTANTS = (
     ),
     Mutant(
         "no synchronize",
-        "R5",
+        "S6.life",
         S + "row.py",
         "Phase.QUARANTINED if event.quarantined else Phase.INITIALIZED",
         "Phase.QUARANTINED if event.quarantined else Phase.READY",
@@ -199,7 +204,7 @@ MUTANTS = (
     ),
     Mutant(
         "the next before the outcome is in",
-        "R2",
+        "R2.commit",
         S + "pod_owner.py",
         "            self._log.answer(row, Outcome.COMPLETED if applied else Outcome.FAILED, answer.reason, now_s)\n",
         "            self._log.answer(row, Outcome.COMPLETED if applied else Outcome.FAILED, answer.reason, now_s)\n"
@@ -208,7 +213,7 @@ MUTANTS = (
     ),
     Mutant(
         "a crash begins no life",
-        "S1",
+        "S1.crashed",
         S + "pod_recovery.py",
         "row.become_living(position)",
         "row.phase, row.hand, row.queue = Phase.READY, None, []",
@@ -216,7 +221,7 @@ MUTANTS = (
     ),
     Mutant(
         "a silent synchronize is waited for",
-        "available",
+        "6.silent",
         S + "pod_owner.py",
         "        elif row.phase in (Phase.SYNCHRONIZING, Phase.ISOLATING):\n"
         "            self.effects.append(Abandon(row.token))",
@@ -226,7 +231,7 @@ MUTANTS = (
     # the log is the lock
     Mutant(
         "owners append without a guard",
-        "3.1",
+        "guard",
         R + "owner_loop.py",
         "Guard(claim_subject, owner.epoch)",
         "Guard(claim_subject + '.none', 0)",
@@ -241,7 +246,7 @@ MUTANTS = (
     ),
     Mutant(
         "a fenced owner goes on",
-        "3.2",
+        "fence",
         S + "pod_owner.py",
         "if answer.status is Status.FENCED:",
         "if False:",
@@ -250,7 +255,7 @@ MUTANTS = (
     # the device (table 4)
     Mutant(
         "the device has no fence",
-        "3.2",
+        "fence",
         R + "device_record.py",
         "        if life < self.high:\n            return True\n",
         "",
@@ -258,7 +263,7 @@ MUTANTS = (
     ),
     Mutant(
         "a life rises under a call",
-        "3.2",
+        "busy",
         R + "device_record.py",
         "return self.in_progress is not None and life > self.high",
         "return False",
@@ -266,7 +271,7 @@ MUTANTS = (
     ),
     Mutant(
         "the device takes older tickets",
-        "3.2",
+        "older",
         R + "device_record.py",
         "        if ticket < self.last:\n            return Decision.OLDER\n",
         "",
@@ -291,7 +296,7 @@ MUTANTS = (
     # the dispatcher (R3, table 5)
     Mutant(
         "sent before it is known where to",
-        "R3",
+        "R3.life",
         S + "outbox.py",
         "        if queue.position < 0 or not queue.tickets:\n",
         "        if not queue.tickets:\n",
@@ -299,7 +304,7 @@ MUTANTS = (
     ),
     Mutant(
         "no previous",
-        "R4",
+        "R4.gap",
         S + "outbox.py",
         "previous = queue.tickets[queue.sent - 1] if queue.sent else 0\n",
         "previous = 0\n",
@@ -307,7 +312,7 @@ MUTANTS = (
     ),
     Mutant(
         "a dispatcher's fetch may be old",
-        "R3",
+        "R3.life S8.fresh",
         S + "dispatch.py",
         "Fetch(key, self.log_read_up_to)",
         "Fetch(key, 0)",
@@ -315,7 +320,7 @@ MUTANTS = (
     ),
     Mutant(
         "an older event undoes a newer",
-        "R3",
+        "R3.newest",
         S + "dispatch.py",
         "        if position <= queue.position:\n            return\n",
         "",
@@ -323,7 +328,7 @@ MUTANTS = (
     ),
     Mutant(
         "a claim changes nothing",
-        "R3",
+        "3.4.again",
         S + "dispatch.py",
         "            self.pod_epochs[event.id] = position\n",
         "            self.pod_epochs.setdefault(event.id, position)\n",
@@ -331,21 +336,21 @@ MUTANTS = (
     ),
     Mutant(
         "a second pause moves the hold",
-        "S11",
+        "S11 4.pause",
         S + "resource_queue.py",
         "min(self.pause_ticket, ticket) if self.paused else ticket",
         "max(self.pause_ticket, ticket)",
     ),
     Mutant(
         "purge beyond what is answered",
-        "table 1",
+        "T1.purge",
         D,
         "below = min(below, history.last + 1 if history is not None else 0)",
         "below += 1",
     ),
     Mutant(
         "purge beyond the history",
-        "table 1",
+        "T1.purge",
         D,
         "below = min(below, history.last + 1 if history is not None else 0)",
         "pass",
@@ -353,7 +358,7 @@ MUTANTS = (
     # supervision
     Mutant(
         "a supervisor never suspects",
-        "section 4",
+        "4.suspicion",
         S + "children.py",
         "            and now_s - instance.seen_s <= self.limits.suspicion_s\n",
         "",
@@ -361,7 +366,7 @@ MUTANTS = (
     ),
     Mutant(
         "no suspicion of oneself",
-        "section 6",
+        "4.itself",
         S + "children.py",
         "if before_s is not None and now_s - before_s > self.limits.suspicion_s / 2:",
         "if False:",
@@ -369,7 +374,7 @@ MUTANTS = (
     ),
     Mutant(
         "no epoch grace",
-        "section 4",
+        "4.epoch",
         S + "children.py",
         "            grace_s, self.limits.epoch_grace_s\n",
         "            0.0, 0.0\n",
@@ -377,7 +382,7 @@ MUTANTS = (
     ),
     Mutant(
         "an older claim counts",
-        "section 2",
+        "4.claims",
         S + "children.py",
         "if known is None or epoch > known.epoch:",
         "if True:",
@@ -385,7 +390,7 @@ MUTANTS = (
     ),
     Mutant(
         "a clock may go back",
-        "available",
+        "6.clock",
         R + "clock.py",
         "self._now_s = max(self._clock.now_s(), self._now_s + SLOWEST * (monotonic_s - self._monotonic_s))",
         "self._now_s = self._clock.now_s()",
@@ -394,13 +399,13 @@ MUTANTS = (
     # placement
     Mutant(
         "a full host is taken",
-        "placement",
+        "4.capacity",
         S + "placement.py",
         "if host.closed or host.name == avoid or not demand.fits(host.free):",
         "if host.closed or host.name == avoid:",
         (PLACEMENT,),
     ),
     Mutant(
-        "room is not given back", "placement", S + "placement.py", "        self._use(place, -1)\n", "", (PLACEMENT,)
+        "room is not given back", "4.capacity", S + "placement.py", "        self._use(place, -1)\n", "", (PLACEMENT,)
     ),
 )

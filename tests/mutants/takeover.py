@@ -12,7 +12,7 @@ TAKEOVER = (
     # isolation (section 6)
     Mutant(
         "what may have begun is tried again",
-        "section 6",
+        "6.isolated",
         S + "isolation.py",
         "    return answer is None or answer.last < unit.ticket <= answer.begun\n",
         "    return False\n",
@@ -20,7 +20,7 @@ TAKEOVER = (
     ),
     Mutant(
         "an old record is believed",
-        "section 6",
+        "6.isolated",
         S + "isolation.py",
         "return answer.high == life",
         "return True",
@@ -28,7 +28,7 @@ TAKEOVER = (
     ),
     Mutant(
         "a unit in doubt is not answered",
-        "section 6",
+        "6.isolated",
         S + "unplaced_step.py",
         "came is not None and came.last_unknown and came.ticket == unit.ticket",
         "False",
@@ -36,7 +36,7 @@ TAKEOVER = (
     ),
     Mutant(
         "a doubt is not said",
-        "section 6",
+        "6.isolated 6.verdict",
         S + "zone_owner.py",
         "            event.verdict = Verdict.MAYBE_STARTED\n",
         "            pass\n",
@@ -44,7 +44,7 @@ TAKEOVER = (
     ),
     Mutant(
         "what was isolated is resumed",
-        "section 6",
+        "6.isolated",
         S + "process_step.py",
         'if unit.operation == "resume" and row.isolated:',
         "if False:",
@@ -52,7 +52,7 @@ TAKEOVER = (
     ),
     Mutant(
         "nobody tells a pod's owner",
-        "section 6",
+        "6.isolated",
         S + "children.py",
         '        if branch.isolate:\n            return "it was isolated"\n',
         "",
@@ -60,7 +60,7 @@ TAKEOVER = (
     ),
     Mutant(
         "an isolated pod's device is asked",
-        "section 6",
+        "6.isolated",
         S + "pod_owner.py",
         "        elif self.isolated:\n",
         "        elif False:\n",
@@ -68,7 +68,7 @@ TAKEOVER = (
     ),
     Mutant(
         "an isolated host accepts no life",
-        "3.2",
+        "6.isolated",
         ENGINE,
         "        if unreachable is not None and not isolated:\n",
         "        if unreachable is not None:\n",
@@ -77,7 +77,7 @@ TAKEOVER = (
     # suspicion by report (section 4)
     Mutant(
         "a reconnect is taken for a death",
-        "section 4",
+        "4.suspicion",
         S + "children.py",
         "(instance.closed_s is None or now_s - instance.closed_s <= self.limits.heartbeat_s)",
         "instance.closed_s is None",
@@ -85,7 +85,7 @@ TAKEOVER = (
     ),
     Mutant(
         "a closed connection is nobody's death",
-        "section 4",
+        "4.suspicion",
         S + "children.py",
         "(instance.closed_s is None or now_s - instance.closed_s <= self.limits.heartbeat_s)",
         "True",
@@ -93,7 +93,7 @@ TAKEOVER = (
     ),
     Mutant(
         "a server's end is everybody's death",
-        "section 4",
+        "4.suspicion",
         R + "codec.py",
         " if report.reason != SERVER_ENDS else None",
         "",
@@ -102,7 +102,7 @@ TAKEOVER = (
     # what PROTOCOL's table of breakages names beside the rows above
     Mutant(
         "`placed` begins no life",
-        "S1",
+        "S1.placed",
         S + "knowledge.py",
         "if event.type in (EventType.PLACED, EventType.CRASHED):",
         "if event.type is EventType.CRASHED:",
@@ -110,7 +110,7 @@ TAKEOVER = (
     ),
     Mutant(
         "a zone forgets what was answered",
-        "S3",
+        "S3.last",
         S + "zone_owner.py",
         "            row.answered = event.answered\n",
         "            row.answered = 0\n",
@@ -118,7 +118,7 @@ TAKEOVER = (
     ),
     Mutant(
         "`removed` although more was answered",
-        "S2",
+        "S2.removed",
         S + "pod_log.py",
         "removed = not row.exists and row.device_last <= ticket",
         "removed = not row.exists",
@@ -126,7 +126,7 @@ TAKEOVER = (
     ),
     Mutant(
         "the ticket of `handed_off` is not used",
-        "S7",
+        "S7.ticket",
         S + "unplaced_step.py",
         "came is not None and came.last is not None and came.last.ticket == unit.ticket",
         "False",
@@ -134,14 +134,14 @@ TAKEOVER = (
     ),
     Mutant(
         "two events of a resource in flight",
-        "S13 H16",
+        "H16",
         R + "owner_loop.py",
         "        if key in self._uncommitted:\n            self._uncommitted[key].append(effect)\n            return\n",
         "        if key in self._uncommitted:\n            self._send_append(key, effect)\n            return\n",
     ),
     Mutant(
         "the device forgets with the object",
-        "3.2",
+        "memory",
         "libs/treeward/simulation/device.py",
         '        if operation == "destroy":\n            del self.things[key]\n',
         '        if operation == "destroy":\n            del self.things[key]\n'

@@ -1,0 +1,7 @@
+"""All rows, in the order in which they are tried and shown."""
+
+from tests.mutants.supervision import SUPERVISION
+from tests.mutants.table import MUTANTS
+from tests.mutants.takeover import TAKEOVER
+
+ROWS = (*MUTANTS, *TAKEOVER, *SUPERVISION)
