@@ -11,8 +11,10 @@ R = "libs/treeward/runtime/"
 D = "services/orchestrator/treeward/orchestrator/dispatching.py"
 TAKE = "tests/property/test_take_rule.py"
 POD = "tests/property/test_fold_pod_owner.py"
+TAKES = "tests/unit/test_supervision_take_rule.py"
 POD_UNIT = "tests/unit/test_supervision_pod_owner.py"
 ZONE = "tests/property/test_fold_zone_owner.py"
+UNPLACED = "tests/unit/test_supervision_unplaced.py"
 ZONE_UNIT = "tests/unit/test_supervision_zone_owner.py"
 DISPATCH_UNIT = "tests/unit/test_supervision_dispatch.py"
 DISPATCH = "tests/property/test_fold_dispatch.py"
@@ -41,7 +43,7 @@ MUTANTS = (
         S + "pod_owner.py",
         "        if message.epoch != self.epoch:\n            self.dropped += 1\n            return\n",
         "",
-        (POD,),
+        (TAKES, POD_UNIT, POD),
     ),
     Mutant(
         "process takes any life",
@@ -92,7 +94,7 @@ MUTANTS = (
         S + "zone_owner.py",
         "if message.epoch != self.epoch or message.life != self.epoch:",
         "if False:",
-        (ZONE_UNIT,),
+        (ZONE_UNIT, UNPLACED),
     ),
     Mutant(
         "zone takes what is answered",
@@ -100,7 +102,7 @@ MUTANTS = (
         S + "zone_owner.py",
         "        if message.ticket <= row.answered:\n            self.dropped += 1\n            return\n",
         "",
-        (ZONE,),
+        (UNPLACED, ZONE_UNIT, ZONE),
     ),
     Mutant(
         "zone ignores WORK's beginning",
@@ -108,7 +110,7 @@ MUTANTS = (
         S + "zone_owner.py",
         "        row.answered = max(row.answered, self.work_first - 1)\n",
         "",
-        (ZONE_UNIT,),
+        (ZONE_UNIT, UNPLACED),
     ),
     # who owns an address (S2), what its events say (S8)
     Mutant(
@@ -117,7 +119,7 @@ MUTANTS = (
         S + "pod_owner.py",
         "if event is None or pod_of(event) != self.pod:",
         "if event is None:",
-        (POD,),
+        (TAKES, POD_UNIT, POD),
     ),
     Mutant(
         "answered is not fetched",
@@ -125,7 +127,7 @@ MUTANTS = (
         S + "row.py",
         "        self.answered = event.answered\n",
         "        self.answered = 0\n",
-        (POD,),
+        (TAKES, POD_UNIT, POD),
     ),
     Mutant(
         "a pod's fetch may be old",
@@ -133,7 +135,7 @@ MUTANTS = (
         S + "pod_owner.py",
         "self._fetch(row, max(message.life, message.seen, self._log.stored_up_to))",
         "self._fetch(row, 0)",
-        (POD,),
+        (TAKES, POD_UNIT, POD),
     ),
     Mutant(
         "a zone's fetch may be old",
@@ -141,7 +143,7 @@ MUTANTS = (
         S + "zone_owner.py",
         "self._fetch(row, max(message.seen, self._appended_up_to))",
         "self._fetch(row, 0)",
-        (ZONE_UNIT,),
+        (ZONE_UNIT, UNPLACED),
     ),
     Mutant(
         "zone answers what is placed",
@@ -149,7 +151,7 @@ MUTANTS = (
         S + "zone_owner.py",
         "        if event is not None and pod_of(event) is not None:\n            row.away = position",
         "        if False:\n            row.away = position",
-        (ZONE,),
+        (UNPLACED, ZONE_UNIT, ZONE),
     ),
     Mutant(
         "what leaves keeps its mailbox",
@@ -158,7 +160,7 @@ MUTANTS = (
         "        del self.rows[row.key]\n        self._recovery.line.ended(row.key)",
         "        row.phase = Phase.READY\n        row.answered = row.hand.ticket if row.hand else row.answered\n"
         "        row.hand = None\n        self._advance(row, now_s)\n        self._recovery.line.ended(row.key)",
-        (POD,),
+        (TAKES, POD_UNIT, POD),
     ),
     Mutant(
         "forgotten before WORK is past",
@@ -166,7 +168,7 @@ MUTANTS = (
         S + "gone.py",
         "self._order[0][0] < work_first",
         "True",
-        (ZONE_UNIT,),
+        (ZONE_UNIT, UNPLACED),
     ),
     Mutant(
         "forgotten by an older word",
@@ -174,7 +176,7 @@ MUTANTS = (
         S + "gone.py",
         "            if self._answered.get(key) == answered:\n                del self._answered[key]\n",
         "            if self._answered.pop(key, None) or True:\n",
-        (ZONE_UNIT,),
+        (ZONE_UNIT, UNPLACED),
     ),
     # fence first, answer second (R5, S6)
     Mutant(
@@ -184,7 +186,7 @@ MUTANTS = (
         "    if row.device_last == unit.ticket:\n",
         "    if unit.mark is not None:\n        return Conclude(unit.mark.outcome, unit.mark.reason)\n"
         "    if row.device_last == unit.ticket:\n",
-        (POD,),
+        (TAKES, POD_UNIT, POD),
     ),
     Mutant(
         "the device's memory is not used",
@@ -192,7 +194,7 @@ MUTANTS = (
         S + "process_step.py",
         "if row.device_last == unit.ticket:",
         "if False:",
-        (POD,),
+        (TAKES, POD_UNIT, POD),
     ),
     Mutant(
         "no synchronize",
@@ -200,7 +202,7 @@ MUTANTS = (
         S + "row.py",
         "Phase.QUARANTINED if event.quarantined else Phase.INITIALIZED",
         "Phase.QUARANTINED if event.quarantined else Phase.READY",
-        (POD,),
+        (TAKES, POD_UNIT, POD),
     ),
     Mutant(
         "the next before the outcome is in",
@@ -209,7 +211,7 @@ MUTANTS = (
         "            self._log.answer(row, Outcome.COMPLETED if applied else Outcome.FAILED, answer.reason, now_s)\n",
         "            self._log.answer(row, Outcome.COMPLETED if applied else Outcome.FAILED, answer.reason, now_s)\n"
         "            self._on_answered(row, now_s)\n",
-        (POD,),
+        (TAKES, POD_UNIT, POD),
     ),
     Mutant(
         "a crash begins no life",
@@ -217,7 +219,7 @@ MUTANTS = (
         S + "pod_recovery.py",
         "row.become_living(position)",
         "row.phase, row.hand, row.queue = Phase.READY, None, []",
-        (POD,),
+        (TAKES, POD_UNIT, POD),
     ),
     Mutant(
         "a silent synchronize is waited for",
@@ -226,7 +228,7 @@ MUTANTS = (
         "        elif row.phase in (Phase.SYNCHRONIZING, Phase.ISOLATING):\n"
         "            self.effects.append(Abandon(row.token))",
         "        elif False:\n            self.effects.append(Abandon(row.token))",
-        (POD,),
+        (TAKES, POD_UNIT, POD),
     ),
     # the log is the lock
     Mutant(
@@ -250,7 +252,7 @@ MUTANTS = (
         S + "pod_owner.py",
         "if answer.status is Status.FENCED:",
         "if False:",
-        (POD_UNIT,),
+        (POD_UNIT, TAKES),
     ),
     # the device (table 4)
     Mutant(
@@ -259,7 +261,7 @@ MUTANTS = (
         R + "device_record.py",
         "        if life < self.high:\n            return True\n",
         "",
-        (RECORD,),
+        (RECORD_UNIT, RECORD),
     ),
     Mutant(
         "a life rises under a call",
@@ -267,7 +269,7 @@ MUTANTS = (
         R + "device_record.py",
         "return self.in_progress is not None and life > self.high",
         "return False",
-        (RECORD,),
+        (RECORD_UNIT, RECORD),
     ),
     Mutant(
         "the device takes older tickets",
@@ -275,7 +277,7 @@ MUTANTS = (
         R + "device_record.py",
         "        if ticket < self.last:\n            return Decision.OLDER\n",
         "",
-        (RECORD,),
+        (RECORD_UNIT, RECORD),
     ),
     Mutant(
         "a refusal is not remembered",
@@ -283,7 +285,7 @@ MUTANTS = (
         R + "device_record.py",
         "        self.last = self.in_progress\n",
         "        self.last = self.in_progress if applied else self.last\n",
-        (RECORD,),
+        (RECORD_UNIT, RECORD),
     ),
     Mutant(
         "a late copy makes it again",
@@ -300,7 +302,7 @@ MUTANTS = (
         S + "outbox.py",
         "        if queue.position < 0 or not queue.tickets:\n",
         "        if not queue.tickets:\n",
-        (DISPATCH,),
+        (DISPATCH_UNIT, DISPATCH),
     ),
     Mutant(
         "no previous",
@@ -308,7 +310,7 @@ MUTANTS = (
         S + "outbox.py",
         "previous = queue.tickets[queue.sent - 1] if queue.sent else 0\n",
         "previous = 0\n",
-        (DISPATCH,),
+        (DISPATCH_UNIT, DISPATCH),
     ),
     Mutant(
         "a dispatcher's fetch may be old",
@@ -316,7 +318,7 @@ MUTANTS = (
         S + "dispatch.py",
         "Fetch(key, self.log_read_up_to)",
         "Fetch(key, 0)",
-        (DISPATCH,),
+        (DISPATCH_UNIT, DISPATCH),
     ),
     Mutant(
         "an older event undoes a newer",
@@ -332,7 +334,7 @@ MUTANTS = (
         S + "dispatch.py",
         "            self.pod_epochs[event.id] = position\n",
         "            self.pod_epochs.setdefault(event.id, position)\n",
-        (DISPATCH,),
+        (DISPATCH_UNIT, DISPATCH),
     ),
     Mutant(
         "a second pause moves the hold",

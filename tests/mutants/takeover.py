@@ -1,6 +1,6 @@
 """The safety lines of isolation, of suspicion by report, and of what addresses carry with them when they leave."""
 
-from tests.mutants.table import CHILDREN, POD, ZONE_UNIT, Mutant, R, S
+from tests.mutants.table import CHILDREN, POD, POD_UNIT, TAKES, UNPLACED, ZONE_UNIT, Mutant, R, S
 
 ISOLATION = "tests/unit/test_supervision_isolation.py"
 TABLE = "tests/integration/test_device_table.py"
@@ -106,7 +106,7 @@ TAKEOVER = (
         S + "knowledge.py",
         "if event.type in (EventType.PLACED, EventType.CRASHED):",
         "if event.type is EventType.CRASHED:",
-        (POD,),
+        (TAKES, POD_UNIT, POD),
     ),
     Mutant(
         "a zone forgets what was answered",
@@ -114,7 +114,7 @@ TAKEOVER = (
         S + "zone_owner.py",
         "            row.answered = event.answered\n",
         "            row.answered = 0\n",
-        (ZONE_UNIT,),
+        (ZONE_UNIT, UNPLACED),
     ),
     Mutant(
         "`removed` although more was answered",
@@ -122,7 +122,7 @@ TAKEOVER = (
         S + "pod_log.py",
         "removed = not row.exists and row.device_last <= ticket",
         "removed = not row.exists",
-        (POD,),
+        (TAKES, POD_UNIT, POD),
     ),
     Mutant(
         "the ticket of `handed_off` is not used",
@@ -130,7 +130,7 @@ TAKEOVER = (
         S + "unplaced_step.py",
         "came is not None and came.last is not None and came.last.ticket == unit.ticket",
         "False",
-        (MOVES, ISOLATION),
+        (UNPLACED, MOVES),
     ),
     Mutant(
         "two events of a resource in flight",

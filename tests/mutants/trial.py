@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -74,7 +74,7 @@ class Copy:
     ) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def try_(self, mutant: Mutant, tests: Iterable[str], seeds: Iterable[int]) -> str | None:
+    def try_(self, mutant: Mutant, tests: Sequence[str], seeds: Iterable[int]) -> str | None:
         """What notices that the line is gone; None: nothing does. Raises StaleRowError."""
         path = self.path / mutant.file
         text = path.read_text()
@@ -82,24 +82,26 @@ class Copy:
             raise StaleRowError(f"its text is {text.count(mutant.old)} times in {mutant.file}")
         self._write(path, text.replace(mutant.old, mutant.new))
         try:
-            for test in tests:
-                if (noticed := self.run_test(test)) is not None:
-                    return noticed
-            return self.run_seeds(seeds)
+            return self.run_tests(tests) or self.run_seeds(seeds)
         finally:
             self._write(path, text)
 
-    def run_test(self, test: str) -> str | None:
-        """The test of this file or name that fails; None: they all pass. Raises StaleRowError if none can be run."""
+    def run_tests(self, tests: Sequence[str]) -> str | None:
+        """The first of these tests (files, or tests by name) that fails; None: they all pass, or there is none.
+
+        Raises StaleRowError if they cannot be run: that is no proof of anything.
+        """
+        if not tests:
+            return None
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
-        code, said = self._run([*command, "-p", "tests.mutants.quick", test])
+        code, said = self._run([*command, "-p", "tests.mutants.quick", "-o", f"timeout={ENDS_WITHIN_S}", *tests])
         if code == NOTHING_FAILED:
             return None
-        failed = [line for line in said if line.startswith(("FAILED ", "ERROR "))]
         if code is None:
-            return f"{test} does not end"
+            return f"{tests[0]} does not end"
+        failed = [line for line in said if line.startswith(("FAILED ", "ERROR "))]
         if code != SOMETHING_FAILED or not failed:
-            raise StaleRowError(f"{test} cannot be run: {said[-1] if said else f'pytest ends with {code}'}")
+            raise StaleRowError(f"{' '.join(tests)} cannot be run: {said[-1] if said else f'pytest ends with {code}'}")
         return failed[0].partition(" ")[2].partition(" - ")[0].partition("[")[0]
 
     def run_seeds(self, seeds: Iterable[int]) -> str | None:
