@@ -212,11 +212,12 @@ def test_nats_py_still_has_the_private_parts_that_the_connection_uses() -> None:
         assert hasattr(client, name), name
     for name in ("_reading_task", "_flusher_task", "_reconnection_task"):
         assert hasattr(client, name), name
-    assert list(inspect.signature(Client._process_msg).parameters) == [
-        "self", "sid", "subject", "reply", "data", "headers",
-    ]  # fmt: skip
-    for method in (Client._process_err, Client._process_op_err, Client._process_msg, Client._close):
+    for method in (Client._process_err, Client._process_op_err, Client._close, Client._process_info):
         assert inspect.iscoroutinefunction(method)
+    for method in (Client._process_ping, Client._process_pong, type(client._ps).parse):
+        assert inspect.iscoroutinefunction(method)
+    public = {name for name in vars(type(client._ps)) if not name.startswith("_")}
+    assert public == {"parse", "reset"}, "all that nats-py asks of its parser, which is not the one used"
     assert hasattr(TcpTransport(), "_io_writer")
 
 

@@ -1,14 +1,13 @@
 """nats-py's client with the parts replaced that would cost too much per message or give up too early.
 
-nats-py does the handshake, authentication, TLS, the parser and the reconnecting. What happens per message goes past its
+nats-py does the handshake, authentication, TLS and the reconnecting. What happens per message goes past its parser,
 queues, tasks and futures, which cost several times more than the message itself: a subscription here is a function that
-the parser calls. This and `connection` are the only modules that know private attributes of nats-py; the version is
-pinned and a test names each of them.
+a parser of our own calls. This, that and `connection` are the only modules that know private attributes of nats-py; the
+version is pinned and a test names each of them.
 """
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,22 +15,14 @@ from typing import Protocol
 
 import nats.errors
 from nats.aio.client import Client, Srv
-from nats.protocol import parser
 
 from treeward.bus.names import Names
+from treeward.bus.parser import Parser
 
 Receive = Callable[[str, bytes, bytes, bytes | None], None]
 """`receive(subject, reply, data, header_block)`"""
 
 logger = logging.getLogger(__name__)
-
-# nats-py ends a subject at any white space, the server only at blank and tab: one with a form feed in it would break
-# the link of whoever reads it, again at each reconnect.
-_WORD = rb"([^ \t\r\n]+)"
-parser.MSG_RE = re.compile(rb"\AMSG[ \t]+" + _WORD + rb"[ \t]+" + _WORD + rb"[ \t]+(([^ \t\r\n]+)[ \t]+)?(\d+)\r\n")
-parser.HMSG_RE = re.compile(
-    rb"\AHMSG[ \t]+" + _WORD + rb"[ \t]+" + _WORD + rb"[ \t]+(([^ \t\r\n]+)[ \t]+)?(\d+)[ \t]+(\d+)\r\n"
-)
 
 
 class Holder(Protocol):
@@ -55,6 +46,7 @@ class LightClient(Client):
         self.receivers: dict[int, Receive] = {}
         self._holder = holder
         self._names = Names()
+        self._ps = Parser(self)  # type: ignore[assignment]  # it has what nats-py asks of its own
 
     async def _connect_to_server(self, s: Srv) -> None:
         """End a search for a server that was cancelled; find a server also while nobody answers for names.
@@ -71,12 +63,13 @@ class LightClient(Client):
         # Certificates are checked against the name, which nats-py takes from its own server.
         await super()._connect_to_server(replace(s, uri=s.uri._replace(netloc=netloc)))
 
-    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+    def deliver(self, sid: int, subject: bytes, reply: bytes, data: bytes, header_block: bytes | None) -> None:
+        """Call the function that subscribed; called by the parser for each message."""
         receive = self.receivers.get(sid)
         if receive is not None:
             try:
                 # The server takes any bytes as a subject, and what is published once is read for ever after.
-                receive(subject.decode(errors="backslashreplace"), reply, data, headers)
+                receive(subject.decode(errors="backslashreplace"), reply, data, header_block)
             except Exception as error:  # noqa: BLE001  the outermost frame of every callback: it ends the program
                 self._holder.crash(error)
 

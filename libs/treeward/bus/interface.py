@@ -81,6 +81,8 @@ class StreamState(NamedTuple):
     messages: int
     created_s: float
     replicas: int
+    majority_age_s: float = 0.0
+    """How long ago its leader last heard from enough others to be a majority: large, if it is cut off from them."""
 
 
 class Receipt(NamedTuple):

@@ -52,6 +52,7 @@ class Streams:
             messages=state["messages"],
             created_s=parse_time_s(info["created"]),
             replicas=info["config"]["num_replicas"],
+            majority_age_s=_majority_age_s(info),
         )
 
     async def last(self, stream: str, subject_filter: str, *, at_least: int = 0) -> Stored | None:
@@ -152,3 +153,12 @@ class Streams:
             raise BusUnavailableError(f"{subject}: an answer without headers")
         _, subject, position, time, _ = (headers.pop(name, "") for name in _DIRECT_HEADERS)
         return Stored(int(position), subject, answer.data, headers or None, parse_time_s(time))
+
+
+def _majority_age_s(info: Mapping[str, Any]) -> float:
+    """Of the leader's last signs of its followers (one a second if nothing is written), that which makes a majority.
+
+    A leader that is cut off goes on answering: for ten seconds it even calls its followers current.
+    """
+    ages_s = sorted(peer.get("active", 0) / 1e9 for peer in (info.get("cluster") or {}).get("replicas") or ())
+    return ages_s[(len(ages_s) + 1) // 2 - 1] if ages_s else 0.0
