@@ -147,7 +147,8 @@ class Placing:
         return f"host {name} has no room for it now; it stays where it is"
 
     def _why_not_elsewhere(self, need: Need, here: str) -> str:
-        return f"{self._why_not(need)}, other than {here}; it stays where it is"
+        other = "" if self.pods.zone_closed else f", other than {here}"
+        return f"{self._why_not(need)}{other}; it stays where it is"
 
     def closed_hosts(self) -> list[str]:
         """The hosts that are to be emptied."""
