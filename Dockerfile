@@ -3,8 +3,8 @@
 #   docker build -t treeward:0.1.0 .
 #   buildah bud --build-arg BASE=localhost/py-base:1 -t treeward:0.1.0 .     # offline, on any base with Python 3.11
 #
-# For a release, BASE is given by digest (python:3.11.13-slim-bookworm@sha256:...), so that the same commit gives the same image.
-ARG BASE=docker.io/library/python:3.11.13-slim-bookworm
+# The base is pinned by the digest of its index (all architectures), so that the same commit gives the same image.
+ARG BASE=docker.io/library/python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1
 
 FROM ${BASE} AS build
 WORKDIR /source

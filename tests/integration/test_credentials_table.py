@@ -109,6 +109,7 @@ FORBIDDEN_TO_PUBLISH = [
     (SUBMITTER, subjects.work("zone-a", "host.a1-h1"), "submits for a kind not listed"),
     (SUBMITTER, subjects.work("zone-a", "volume.other"), "submits for an address not listed"),
     (SUBMITTER, subjects.work(ROOT, "zone.zone-a"), "steers a zone"),
+    (SUBMITTER, subjects.api("steer", "zone-a"), "steers by an orchestrator's hand"),
     (SUBMITTER, subjects.log("zone-a", "vm.web-1", "completed"), "answers itself"),
     (SUBMITTER, subjects.claim_of_pod("zone-a", "a1"), "claims"),
     (SUBMITTER, subjects.mailbox("zone-a", "a1", "vm.web-1"), "passes WORK by"),
@@ -118,6 +119,7 @@ FORBIDDEN_TO_PUBLISH = [
     (READER, subjects.work("zone-a", "vm.web-1"), "submits"),
     (READER, subjects.log("zone-a", "vm.web-1", "completed"), "writes a log"),
     (READER, subjects.api("state", "zone-b"), "asks about a zone not listed"),
+    (READER, subjects.api("steer", "zone-a"), "steers by an orchestrator's hand"),
     (READER, "tw.js.STREAM.MSG.GET.LOG_zone-b", "reads a zone not listed"),
     (READER, "tw.js.STREAM.PURGE.LOG_zone-a", "purges"),
     (READER, subjects.control("pod-agent-1"), "stops an instance"),
@@ -350,6 +352,7 @@ async def test_everything_that_is_allowed_works(site: Site) -> None:
         await agent.serve(subjects.control("pod-agent-1"), yes)
         await supervisor.serve(subjects.control("zone-supervisor-1"), yes)
         await site.bus.serve(subjects.api("state", "*"), yes)
+        await site.bus.serve(subjects.api("steer", "*"), yes)
         await agent.connection._client.flush()
         await supervisor.connection._client.flush()
         await site.bus.connection._client.flush()
@@ -365,6 +368,10 @@ async def test_everything_that_is_allowed_works(site: Site) -> None:
         for bus in (operator, reader):
             assert await bus.request(subjects.api("state", "zone-a"), b"", timeout_s=5.0) == b"yes"
         works(READER, "asks about its zone")
+        assert await operator.request(subjects.api("steer", "zone-a"), b"", timeout_s=5.0) == b"yes"
+        works("operator", "asks an orchestrator to submit what steers")
+        assert isinstance((await site.bus.submit("tw.work.zone-a.vm.web-1", b"{}")).ticket, int)
+        works(ORCHESTRATOR, "submits what it is asked for")
         log: list[Stored] = []
         await reader.read("LOG_zone-a", subjects.log_of_zone("zone-a"), 1, log.append, on_lost=lambda: None)
         await until(lambda: log and log[-1].position == position, "the log")
