@@ -215,3 +215,12 @@ def test_an_instance_of_another_zone_is_not_claimed_for() -> None:
     watching.children.on_defined(POD, watching.now_s)
     watching.hear("agent-1", zone="zone-b")
     assert watching.run(3.0) == []
+
+
+def test_what_is_decided_is_decided_again_until_it_is_heard_of() -> None:
+    """Whoever asks for a majority in between, or fails to append, must find the same claim again."""
+    watching = Watching(last_resort="supervisor")
+    watching.children.on_defined(POD, watching.now_s)
+    claims = watching.run(LIMITS.orphan_s + 1.0)
+    assert len(claims) > 1
+    assert {claim.instance for claim in claims} == {"supervisor"}

@@ -4,11 +4,16 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from treeward.bus.interface import Subscription
+from treeward.bus.interface import BusError, Subscription
 from treeward.runtime import codec
 from treeward.runtime.context import Context
-from treeward.schemas import subjects
+from treeward.schemas import streams, subjects
 from treeward.schemas.presence import Heartbeat, Holding, Service
+from treeward.supervision.children import Children
+from treeward.supervision.effects import ClaimBranch
+
+TRIES = 3
+"""Followers answer their leader once a second: one late answer is not a majority lost."""
 
 
 @dataclass(slots=True)
@@ -71,3 +76,36 @@ async def listen(context: Context, service: Service, heard: Callable[[Heartbeat,
             heard(heartbeat, context.now_s())
 
     return await context.bus.subscribe(subjects.presence_of(service), deliver)
+
+
+async def can_claim(context: Context, zone: str) -> bool:
+    """Whether the log of a zone has a majority behind it as far as we reach: else it is not the silent who are gone.
+
+    On a server that is cut off from the others our own heartbeat comes back to us, so it proves nothing; nor does the
+    leader itself, if it is there: it must have heard from its followers since those whom we suspect fell silent.
+    """
+    recent_s = context.limits.suspicion_s - context.limits.heartbeat_s
+    try:
+        for _ in range(TRIES):
+            state = await context.bus.state(streams.log(zone))
+            if state is not None and state.majority_age_s < recent_s:
+                return True
+            await asyncio.sleep(context.limits.heartbeat_s)
+    except BusError:
+        return False
+    return False
+
+
+async def decide_claims(
+    context: Context, zone: str, children: Children, is_new: Callable[[ClaimBranch], bool]
+) -> list[ClaimBranch]:
+    """Whom to claim for now, if the log of `zone` has a majority behind it; else nobody, and we suspect ourselves.
+
+    Whoever was heard of while that was asked is left alone.
+    """
+    if not any(map(is_new, children.decide(context.now_s()))):
+        return []
+    if not await can_claim(context, zone):
+        children.suspect_itself(context.now_s())
+        return []
+    return [claim for claim in children.decide(context.now_s()) if is_new(claim)]

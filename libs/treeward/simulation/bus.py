@@ -20,7 +20,7 @@ from treeward.schemas.streams import Retention
 from treeward.simulation.appender import SimulatedAppender
 from treeward.simulation.link import Link
 from treeward.simulation.reader import SimulatedReader
-from treeward.simulation.server import BusServer, Service, Subscriber
+from treeward.simulation.server import EPOCH_S, BusServer, Service, Subscriber
 
 T = TypeVar("T")
 TIMEOUT_S = 5.0
@@ -107,7 +107,10 @@ class SimulatedBus:
 
     def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Core publish; dropped while disconnected."""
-        self.link.up(lambda: self.server.publish(subject, data, headers))
+        if self.link.minority_since_s is not None:
+            self.server.publish_in_minority(subject, data, headers)
+        else:
+            self.link.up(lambda: self.server.publish(subject, data, headers))
 
     async def submit(
         self,
@@ -142,7 +145,11 @@ class SimulatedBus:
             known = self.server.streams.get(stream)
             return known.state() if known is not None else None
 
-        return await self._ask(look)
+        if self.link.minority_since_s is None:
+            return await self._ask(look)
+        found = look()
+        age_s = self.server.now_s() - EPOCH_S - self.link.minority_since_s
+        return found._replace(majority_age_s=age_s) if found is not None else None
 
     async def purge(self, stream: str, *, below: int, subject: str | None = None) -> None:
         """Remove everything below position `below`, or only what is on `subject`."""

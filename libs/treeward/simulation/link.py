@@ -27,6 +27,8 @@ class Link:
         """Counts the connections made; what belongs to an earlier one does not go through the present one."""
         self.extra_s = [0.0, 0.0]
         """Delay of each direction on top of the usual one: up, down."""
+        self.minority_since_s: float | None = None
+        """Since when its server is cut off from the others: that server answers, and can store nothing."""
         self.listeners: list[Callable[[bool], None]] = []
         self.late: list[Step] = []
         """What may still arrive at the bus long after its connection was lost."""
@@ -64,10 +66,16 @@ class Link:
         generation = self.generation
         self._loop.call_later(DETECT_S, self._notice, generation, context=self._loop.world)
 
+    def cut_off_server(self) -> None:
+        """Its server goes on without the others: the connection stays, and nothing of theirs comes through."""
+        self._cut = [True, True]
+        self.minority_since_s = self._loop.now_s
+
     def mend(self) -> None:
         """Let everything through again: what was held up, if nobody has noticed; else there is a new connection."""
         self._cut = [False, False]
         self.extra_s = [0.0, 0.0]
+        self.minority_since_s = None
         if self.severed:
             return
         if self.connected:

@@ -6,6 +6,7 @@ slow, and lets mirrors, buckets and replicas lag. (What NATS itself does when it
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from treeward.bus.interface import (
@@ -180,6 +181,12 @@ class BusServer:
                 self._into_mailbox(stream, Draft(subject, data, headers))
             else:
                 self.append(stream.spec.name, Draft(subject, data, headers), None, (headers or {}).get("Nats-Msg-Id"))
+
+    def publish_in_minority(self, subject: str, data: bytes, headers: Headers) -> None:
+        """To those who listen on the servers that are cut off from the others."""
+        for subscriber in [each for each in self.subscribers if matches(each.subject, subject)]:
+            if subscriber.link.minority_since_s is not None:
+                subscriber.link.call_program(partial(subscriber.deliver, subject, data, headers))
 
     def stall(self, stream_name: str) -> None:
         """A mirror or bucket stands still."""

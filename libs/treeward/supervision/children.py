@@ -131,7 +131,10 @@ class Children:
             instance.seen_s, instance.closed_s = now_s, None
 
     def decide(self, now_s: float) -> list[ClaimBranch]:
-        """Whom to claim for, now. Called often; a long gap between two calls means that *we* were away."""
+        """Whom to claim for, now; the same again until the claim is heard of.
+
+        Called often; a long gap between two calls means that *we* were away.
+        """
         before_s, self.last_decided_s = self.last_decided_s, now_s
         if before_s is not None and now_s - before_s > self.limits.suspicion_s / 2:
             self.suspect_itself(now_s)
@@ -150,9 +153,12 @@ class Children:
             if reason is None:
                 continue
             same = branch.owner if reason == branch.renew else None
-            chosen = same or self._choose(branch, alive, load, now_s) or self._take_orphan(branch, now_s)
+            chosen = same or self._choose(branch, alive, load, now_s)
             if chosen is not None:
                 branch.orphaned_since_s = None
+            else:
+                chosen = self._take_orphan(branch, now_s)
+            if chosen is not None:
                 if branch.owner in load:
                     load[branch.owner] -= 1
                 if chosen in load:

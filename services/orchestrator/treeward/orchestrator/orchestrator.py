@@ -16,7 +16,7 @@ from treeward.runtime.branches import Branches, Claimed
 from treeward.runtime.context import Context
 from treeward.runtime.control import obey
 from treeward.runtime.last_events import caught_up
-from treeward.runtime.presence import Presence, listen, listen_to_closed
+from treeward.runtime.presence import Presence, can_claim, listen, listen_to_closed
 from treeward.runtime.tasks import unless_stopping
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT
@@ -163,7 +163,10 @@ class Orchestrator:
             self._orphaned_since_s = now_s
         impatient = now_s - self._orphaned_since_s > PATIENCE * self.context.limits.suspicion_s
         if claim.instance == self.context.instance or impatient:
-            await self._claim_root(self.context.instance, claim.reason)
+            if await can_claim(self.context, ROOT):
+                await self._claim_root(self.context.instance, claim.reason)
+            else:
+                self.peers.suspect_itself(self.context.now_s())
 
     async def _claim_root(self, instance: str, reason: str) -> None:
         now_s = self.context.now_s()

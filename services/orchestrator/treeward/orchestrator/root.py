@@ -12,7 +12,7 @@ from treeward.runtime.context import Context
 from treeward.runtime.last_events import caught_up
 from treeward.runtime.owned_branches import OwnedBranches
 from treeward.runtime.owner_loop import OwnerLoop
-from treeward.runtime.presence import listen, listen_to_closed
+from treeward.runtime.presence import decide_claims, listen, listen_to_closed
 from treeward.runtime.tasks import Tasks
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT, ZONE_PARTITION
@@ -162,15 +162,16 @@ class RootInCharge:
             await asyncio.sleep(DECIDE_S)
             if not self.context.bus.connected:
                 continue  # we hear nobody, so it is not they who are silent; back again, we suspect ourselves first
-            claims = self.children.decide(self.context.now_s())
+            claims = await decide_claims(
+                self.context, ROOT, self.children, lambda claim: claim.branch not in self._claiming
+            )
             self._owned.show(self.context.now_s())
             for claim in claims:
-                if claim.branch not in self._claiming:
-                    self._claiming.add(claim.branch)
-                    self._tasks.spawn(self._claim(claim))
+                self._claiming.add(claim.branch)
+                self._tasks.spawn(self._claim(claim))
             if self.children.suspected_itself > suspected:
                 suspected = self.children.suspected_itself
-                self.context.log.warning("was away, and suspects itself before its children", zone=ROOT)
+                self.context.log.warning("was away or cut off, and suspects itself before its children", zone=ROOT)
 
     async def _claim(self, claim: effects.ClaimBranch) -> None:
         """Claim a zone in its own log, with the previous claim expected: a stale root changes nothing twice."""

@@ -15,7 +15,7 @@ from treeward.runtime.context import Context
 from treeward.runtime.last_events import caught_up
 from treeward.runtime.owned_branches import OwnedBranches
 from treeward.runtime.owner_loop import OwnerLoop
-from treeward.runtime.presence import listen, listen_to_closed
+from treeward.runtime.presence import decide_claims, listen, listen_to_closed
 from treeward.runtime.tasks import Tasks
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ZONE_PARTITION
@@ -214,12 +214,12 @@ class ZoneInCharge:
             await asyncio.sleep(DECIDE_S)
             if not self.context.bus.connected:
                 continue  # we hear nobody, so it is not they who are silent; back again, we suspect ourselves first
+            claims = await decide_claims(self.context, self.zone, self.children, self._is_new)
             now_s = self.context.now_s()
-            claims = self.children.decide(now_s)
             self._owned.show(now_s)
             if self.children.suspected_itself > suspected:
                 suspected = self.children.suspected_itself
-                self.context.log.warning("was away, and suspects itself before its children", zone=self.zone)
+                self.context.log.warning("was away or cut off, and suspects itself before its children", zone=self.zone)
             for branch, reason in self.children.escalations.hopeless():
                 pod = branch.partition(".")[2]
                 if pod not in self.owner.pods.claims_on_their_way and self.owner.pods.is_defined(pod):
@@ -228,11 +228,14 @@ class ZoneInCharge:
                     self.context.log.error("a pod is quarantined", branch=branch, reason=reason)
                     self.context.metrics.counter(names.QUARANTINES, self.zone, "pod").inc()
             for claim in claims:
-                pod = claim.branch.partition(".")[2]
-                if pod not in self.owner.pods.claims_on_their_way and self.owner.pods.is_defined(pod):
-                    self.owner.claim_pod(pod, claim.instance, claim.reason, now_s)
+                if self._is_new(claim):  # else it was quarantined just now
+                    self.owner.claim_pod(claim.branch.partition(".")[2], claim.instance, claim.reason, now_s)
                     self._tell(claim.branch, claim.instance, claim.reason, now_s)
             self._loop.carry_out()
+
+    def _is_new(self, claim: effects.ClaimBranch) -> bool:
+        pod = claim.branch.partition(".")[2]
+        return pod not in self.owner.pods.claims_on_their_way and self.owner.pods.is_defined(pod)
 
     def _tell(self, branch: str, instance: str, reason: str, now_s: float) -> None:
         self.context.log.warning("claims a pod", branch=branch, instance=instance, reason=reason)
