@@ -7,7 +7,7 @@ from tests.tools.built import ROOT, needs, tool
 
 FOLDER = ROOT / "k8s" / "components" / "monitoring"
 RULES, CASES = "treeward.rules.yaml", "treeward.rules.test.yaml"
-pytestmark = needs("promtool", "it is part of Debian's package prometheus")
+pytestmark = needs("promtool", "`make tools` gets it from Debian's package prometheus")
 
 
 def promtool(*arguments: str, folder: Path = FOLDER) -> subprocess.CompletedProcess[str]:

@@ -22,14 +22,14 @@ def every_metric() -> bytes:
     return metrics.render()
 
 
-@needs("promtool", "it is part of Debian's package prometheus")
+@needs("promtool", "`make tools` gets it from Debian's package prometheus")
 def test_prometheus_finds_nothing_to_complain_about() -> None:
     command = [tool("promtool"), "check", "metrics"]
     done = subprocess.run(command, input=every_metric(), capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-@needs("promtool", "it is part of Debian's package prometheus")
+@needs("promtool", "`make tools` gets it from Debian's package prometheus")
 def test_a_bad_name_would_be_found() -> None:
     command = [tool("promtool"), "check", "metrics"]
     name = b"treeward_wait_milliseconds"
