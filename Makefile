@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test simulate mutants faults supervision check lock schemas k8s-check k8s-try sbom tools bench bench-full clean
+.PHONY: help install demo test simulate mutants faults supervision upgrade check lock schemas k8s-check k8s-try sbom tools bench bench-full clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,6 +35,9 @@ faults: $(STAMP) ## a data centre under load, broken on purpose FAULTS=1000 time
 supervision: $(STAMP) ## RESOURCES=10000 of one pod crash at once, and their device is away for 20 s
 	$(BIN)/python -m tests.supervision --resources $(or $(RESOURCES),10000)
 
+upgrade: $(STAMP) ## from the previous version's wheel to this one's, back, and in the other order, under load (docs/upgrade.md; ARGS=--help)
+	$(BIN)/python -m tests.upgrade $(ARGS)
+
 simulate: $(STAMP) ## the simulation: SEEDS=10000 many seeds, SEED=4711 the story of one
 	$(BIN)/python -m treeward.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
 
@@ -63,9 +66,8 @@ lock: ## renew requirements.lock and requirements-services.lock (needs uv)
 K8S_VALIDATOR := .venv-k8s/bin/kubernetes-validate
 k8s-check: $(STAMP) $(K8S_VALIDATOR) ## the manifests in k8s/: rendered, validated for Kubernetes 1.28 to 1.37, and held to the policy (needs kubectl)
 	$(BIN)/python -m tests.k8s.validate $(K8S_VALIDATOR)
-	$(BIN)/pytest tests/k8s
-	@if command -v promtool >/dev/null; then cd k8s/components/monitoring && promtool check rules treeward.rules.yaml && promtool test rules treeward.rules.test.yaml; \
-	else echo "promtool is not installed (Debian: prometheus): the alert rules were not fired"; fi
+	$(BIN)/pytest -rs tests/k8s
+	$(BIN)/pytest -rs tests/tools/test_alert_rules.py tests/tools/test_monitoring.py
 
 k8s-try: $(STAMP) ## the project on the cluster that kubectl reaches, broken on purpose and judged (ARGS=--help; docs/kubernetes.md)
 	$(BIN)/python -m tests.k8s.live $(ARGS)
@@ -85,7 +87,7 @@ $(SBOM):
 	.venv-sbom/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
 
 NATSCLI := v0.5.1
-tools: .tools/bin/nats .tools/bin/jaeger ## .tools/bin: the real nats command and Jaeger, built with Go, for the tests that run them (tools/README.md)
+tools: .tools/bin/nats .tools/bin/jaeger .tools/bin/promtool ## .tools/bin: the real nats command, Jaeger and promtool, for the tests that run them (tools/README.md)
 
 .tools/bin/nats:
 	@$(NEEDS_GO)
@@ -94,6 +96,13 @@ tools: .tools/bin/nats .tools/bin/jaeger ## .tools/bin: the real nats command an
 .tools/bin/jaeger: tools/go.mod tools/go.sum
 	@$(NEEDS_GO)
 	nice -n 10 go build -C tools -p 2 -mod=readonly -trimpath -ldflags '-s -w' -o ../.tools/bin/jaeger github.com/jaegertracing/jaeger/cmd/jaeger
+
+# One file of the package, which apt has checked; nothing is installed.
+.tools/bin/promtool:
+	@command -v apt-get >/dev/null || { echo "promtool is taken from Debian's package prometheus; here there is no apt-get. Put it on the PATH." >&2; exit 1; }
+	mkdir -p .tools/debian .tools/bin
+	cd .tools/debian && rm -f prometheus_*.deb && apt-get download -q prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool > promtool
+	install -m 755 .tools/debian/promtool $@ && rm -r .tools/debian
 
 NEEDS_GO = command -v go >/dev/null || { echo "make tools needs Go 1.26 or newer (https://go.dev/dl). Only the tests of docs/nats-cli.md and docs/tracing.md use what it builds; everything else works without." >&2; exit 1; }
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -113,9 +114,9 @@ async def _soon(value: object) -> object:
 
 
 @asynccontextmanager
-async def scene(folder: Path, size: Size) -> AsyncIterator[Scene]:
-    """A site that runs and is mended; everything has ended afterwards."""
-    site = Site(folder, size)
+async def scene(folder: Path, size: Size, *, python: str = sys.executable) -> AsyncIterator[Scene]:
+    """A site that runs what an interpreter has, and is mended; everything has ended afterwards."""
+    site = Site(folder, size, python=python)
     try:
         await site.start()
         bus = await NatsBus.connect(site.servers.urls, name="observer", timeout_s=30)

@@ -49,7 +49,7 @@ class Size:
 class Site:
     """All programs by name (`nats-1`, `device-simulator`, `pod-agent-1`, ...), and the links between them."""
 
-    def __init__(self, folder: Path, size: Size, *, seed: int = 1) -> None:
+    def __init__(self, folder: Path, size: Size, *, seed: int = 1, python: str = sys.executable) -> None:
         self.folder = Folder(folder)
         self.size = size
         self.topology: Topology = default_topology(size.zones, size.pods, size.hosts)
@@ -64,6 +64,9 @@ class Site:
         self._asked: set[str] = set()
         self._killed: set[str] = set()
         self._device_port, self._control_port = free_port(), free_port()
+        self._python = python
+        self._commands: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {}
+        """Of each program of ours: module and arguments, and its environment."""
 
     @property
     def zones(self) -> list[str]:
@@ -154,6 +157,10 @@ class Site:
         if not again:
             self._resting[name] = float("inf")
 
+    def install(self, name: str, python: str) -> None:
+        """Let a program that has ended run what is installed for another interpreter, from its next start on."""
+        self.programs[name] = self._child(name, python)
+
     def lame_duck(self, name: str) -> None:
         """SIGUSR2 to a NATS server: it sends its clients away, then ends; `mend` starts it again."""
         process_id = self.programs[name].process_id
@@ -228,16 +235,20 @@ class Site:
             **self.size.settings,
             **own,
         }
-        module = f"treeward.{service_of(name).replace('-', '_')}"
-        return Child(name, (sys.executable, "-P", "-m", module), environment, self.folder.logs / f"{name}.log")
+        self._commands[name] = ((f"treeward.{service_of(name).replace('-', '_')}",), environment)
+        return self._child(name, self._python)
 
     def _simulator(self) -> Child:
         arguments = (
             "--data", str(self.folder.device), "--listen", f"tcp://127.0.0.1:{self._device_port}", "--control",
             self.control, "--seed", "1",
         )  # fmt: skip
-        command = (sys.executable, "-P", "-m", "treeward.device_simulator", *arguments)
-        return Child(SIMULATOR, command, _clean_environment(), self.folder.logs / f"{SIMULATOR}.log")
+        self._commands[SIMULATOR] = (("treeward.device_simulator", *arguments), _clean_environment())
+        return self._child(SIMULATOR, self._python)
+
+    def _child(self, name: str, python: str) -> Child:
+        arguments, environment = self._commands[name]
+        return Child(name, (python, "-P", "-m", *arguments), environment, self.folder.logs / f"{name}.log")
 
     async def _provision(self, bus: NatsBus) -> None:
         async with asyncio.timeout(READY_S):
