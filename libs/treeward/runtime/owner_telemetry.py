@@ -27,6 +27,7 @@ class OwnerTelemetry:
         self._append = metrics.histogram(names.APPEND_DURATION, zone)
         self._call = metrics.histogram(names.DEVICE_CALL_DURATION, zone, "call")
         self._synchronize = metrics.histogram(names.DEVICE_CALL_DURATION, zone, "synchronize")
+        self._observe = metrics.histogram(names.DEVICE_CALL_DURATION, zone, "observe")
         self._contexts: dict[int, str] = {}
         """Ticket -> context of the process span, reserved when the device is called."""
 
@@ -58,12 +59,18 @@ class OwnerTelemetry:
             self._context.log.warning(
                 "a process is quarantined", **_fields(event), epoch=self._epoch, reason=event.reason
             )
+        elif event.type is EventType.DRIFTED and event.drift is not None:
+            done = event.drift.policy.value
+            self._context.metrics.counter(names.DRIFTS, self._zone, event.kind, done).inc()
+            self._context.log.warning(
+                "a device was changed by others", **_fields(event), done=done, reason=event.reason
+            )
         elif event.type is EventType.HANDED_OFF:
             self._context.metrics.counter(names.MOVES, self._zone).inc()
             if work is not None:
                 self._handoff.observe(now_s - work.taken_s)
 
-    def begin_request(self, effect: effects.Call | effects.Synchronize | effects.Isolate) -> str | None:
+    def begin_request(self, effect: effects.DeviceRequest) -> str | None:
         """The context that a device call carries."""
         if not self._tracer.enabled or not isinstance(effect, effects.Call):
             return None
@@ -71,13 +78,16 @@ class OwnerTelemetry:
 
     def end_request(
         self,
-        effect: effects.Call | effects.Synchronize | effects.Isolate,
+        effect: effects.DeviceRequest,
         trace: str | None,
         answer: Answer,
         begun_s: float,
         now_s: float,
     ) -> None:
         """The device has answered."""
+        if isinstance(effect, effects.Observe):
+            self._observe.observe(now_s - begun_s)
+            return
         called = isinstance(effect, effects.Call)
         (self._call if called else self._synchronize).observe(now_s - begun_s)
         if answer.status is Status.FENCED:

@@ -103,6 +103,12 @@ class Settings(BaseSettings):
     call_timeout_s: Seconds = 30.0
     """A device call without an answer for this long ends the life; the next one finds out."""
 
+    # looking for what others have changed
+    background_synchronization_s: float = Field(default=DAY_S, ge=0, le=36_525 * DAY_S, allow_inf_nan=False)
+    """Within so long each resource is compared with its device once; 0: never."""
+    background_per_s: float = Field(default=20.0, gt=0, le=1e6)
+    """Resources of a pod that are compared in a second, at most: with more of them a round takes longer."""
+
     # retention, used when a zone's streams are made
     replicas: Replicas = 1
     """Copies of each stream; 3 or 5 need as many NATS servers."""

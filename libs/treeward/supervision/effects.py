@@ -78,12 +78,22 @@ class Call(NamedTuple):
     message: Message
 
 
+class Observe(NamedTuple):
+    """Ask the device what exists, without a fence and without changing anything."""
+
+    key: str
+    token: int
+
+
 class Isolate(NamedTuple):
     """Ask the device to fence a host: from then on nothing takes effect on what is there."""
 
     key: str
     token: int
     life: int
+
+
+DeviceRequest = Call | Synchronize | Observe | Isolate
 
 
 class AskPlace(NamedTuple):
@@ -145,6 +155,7 @@ Effect = (
     | Append
     | Synchronize
     | Call
+    | Observe
     | Isolate
     | AskPlace
     | Abandon

@@ -2,7 +2,7 @@
 
 from heapq import heappop, heappush
 
-from treeward.schemas.events import Event
+from treeward.schemas.events import Event, EventType
 from treeward.supervision.knowledge import pod_of
 
 
@@ -26,7 +26,8 @@ class Gone:
             if (event.ticket or 0) < said:
                 return
             del self._said[event.key]
-        if event.is_outcome and pod_of(event) is None and not event.existed and not event.paused:
+        last_word = event.is_outcome or event.type is EventType.DRIFTED
+        if last_word and pod_of(event) is None and not event.existed and not event.paused:
             self._answered[event.key] = event.answered
             heappush(self._order, (event.answered, event.key))
         else:

@@ -74,6 +74,10 @@ def decide_step(row: Row, unit: Message, *, now_s: float) -> Step:
         return Conclude(Outcome.EXPIRED, "its deadline passed before it was started")
     if unit.operation == "resume" and row.isolated:
         return Conclude(Outcome.FAILED, STAYS)
+    if unit.operation == "restore" and row.answered != (unit.spec or {}).get("answered", row.answered):
+        return Conclude(
+            Outcome.SUPERSEDED, f"ticket {row.answered} was answered since: what it made is what is desired"
+        )
     if unit.operation in STEERING:
         return Conclude(Outcome.COMPLETED, unit.reason)
     if unit.operation == "migrate" and row.exists:

@@ -22,6 +22,7 @@ from treeward.supervision.placing import Placing
 from treeward.supervision.pod_book import PodBook
 from treeward.supervision.pod_units import obey_pod_unit
 from treeward.supervision.process_step import Conclude
+from treeward.supervision.restoring import Restoring
 from treeward.supervision.unplaced import Unplaced
 from treeward.supervision.unplaced_step import Place, Supervise, decide_unplaced
 from treeward.supervision.who_is_where import WhoIsWhere
@@ -51,6 +52,7 @@ class ZoneOwner:
         self.work_first = 0
         self._gone = Gone()
         self._draining = Draining(zone, epoch)
+        self._restoring = Restoring(zone)
         self._swept_s = 0.0
         self._sweep: list[str] = []
         """Rows that this round of forgetting has still to look at."""
@@ -64,6 +66,7 @@ class ZoneOwner:
         elif event.kind != "zone":
             self._gone.on_event(event)
             self._draining.on_event(event, now_s)
+            self._restoring.on_event(position, event)
             row = self.rows.get(event.key)
             if row is not None and row.fetching and row.away == 0:
                 row.read = (position, event)
@@ -210,6 +213,7 @@ class ZoneOwner:
             if self.fold_complete:
                 self.where.expire_reservations(now_s)
                 self.effects += self._draining.decide(self._placing, now_s)
+                self.effects += self._restoring.decide()
         self._forget_idle(now_s)
 
     def _forget_idle(self, now_s: float) -> None:

@@ -114,6 +114,13 @@ SELF_SUSPICIONS = Metric(
     "Times that most children of a supervisor failed at once and it suspected itself, or asked its parent for help.",
     ("zone", "pod", "verb"),
 )
+DRIFTS = Metric(
+    "treeward_drifts",
+    "counter",
+    "Times that a device was found changed by others, and what was done: reported, accepted, or to be restored.",
+    ("zone", "kind", "verb"),
+)
+LOOKS = Metric("treeward_looks", "counter", "Resources that the background synchronization looked after.", ("zone",))
 TAKEOVERS = Metric("treeward_takeovers", "counter", "Branches claimed for an instance.", ("zone", "level", "reason"))
 MOVES = Metric("treeward_moves", "counter", "Resources handed off.", ("zone",))
 APPENDS_REFUSED = Metric(

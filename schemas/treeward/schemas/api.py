@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from treeward.schemas.events import EventType, Outcome, Verdict
+from treeward.schemas.events import Drift, EventType, Outcome, Verdict
 from treeward.schemas.units import SteeringOperation
 
 RESOURCES_IN_ANSWER_MAX = 500
@@ -133,6 +133,9 @@ class ResourceState(_Answer):
     age_s: float | None = Field(default=None, ge=0, description="seconds since that event was stored")
     source: Literal["log", "bucket"] = Field(default="log", description="`bucket`: the log no longer has the event")
     doubt: Doubt | None = None
+    drift: Drift | None = Field(
+        default=None, description="how the device was found to differ from `definition`, changed by others"
+    )
     reason: str | None = Field(default=None, description="of its last event")
     queued: list[QueuedUnit] = Field(default_factory=list, description="unanswered units by ticket, the first 100")
     queued_units: int = Field(default=0, description="how many there are in all")
@@ -267,6 +270,27 @@ class Wait(StrEnum):
     """Its resource moves, or the old device cannot say what became of it."""
 
 
+class Steered(_Answer):
+    """A unit by which somebody holds back what is below: a pause or a drain that stands."""
+
+    address: str = Field(description="what was paused or drained: a resource, `<zone>.pod.<id>`, `root.zone.<id>`")
+    operation: Literal["pause", "drain"]
+    ticket: int | None = Field(default=None, description="of the zone in `address`; none: not known any more")
+    since: datetime | None = Field(default=None, description="when it was submitted")
+    reason: str | None = Field(default=None, description="why, and who asked for it")
+
+
+class Budget(_Answer):
+    """What a process may still be restarted, and the line of its pod."""
+
+    restarts: int = Field(default=0, description="crashes within the period")
+    restarts_max: int | None = None
+    restart_period_s: float | None = None
+    line_place: int | None = Field(default=None, description="how many stand before it to be restarted; none: no line")
+    line_of: int = 0
+    restarts_per_s: float | None = None
+
+
 class ExplainAnswer(_Answer):
     """Why, in sentences for people, and the facts behind them for programs."""
 
@@ -279,8 +303,13 @@ class ExplainAnswer(_Answer):
     sentences: list[str] = Field(description="in the order in which one would tell it; never empty")
     unit: QueuedUnit | None = None
     behind: list[int] = Field(default_factory=list, description="unanswered tickets before it, the first 100")
+    since: datetime | None = Field(default=None, description="since when it waits for that")
+    next: str | None = Field(default=None, description="what has to happen before it goes on")
+    next_at: datetime | None = Field(default=None, description="when, if that is known")
+    steered: list[Steered] = Field(default_factory=list, description="by whom it is held, and why")
+    budget: Budget | None = None
     state: ResourceState | None = None
-    owner: Owner | None = None
+    owner: Owner | None = Field(default=None, description="the supervisor that answers for its process")
     owner_says: dict[str, Any] | None = Field(default=None, description="what it has in hand; none: no answer in time")
     silent: Silent = Field(default_factory=list)
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from treeward.schemas.policies import OnDrift
+
 
 class Outcome(StrEnum):
     """How a unit of work was answered. Anything but `completed` never takes effect afterwards."""
@@ -35,6 +37,7 @@ class EventType(StrEnum):
     HANDED_OFF = "handed_off"
     FORGOTTEN = "forgotten"
     DRIFTED = "drifted"
+    """Its device was changed by others; with `removed`: they took it away, and that is accepted."""
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -63,6 +66,22 @@ class DeviceOutcome(BaseModel):
     ticket: int = Field(ge=0)
     applied: bool
     reason: str | None = None
+
+
+class Drift(BaseModel):
+    """What others have made of a resource: its device reports this, and no unit of work has asked for it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    exists: bool
+    definition: dict[str, Any] | None = Field(
+        default=None, description="what the device reports instead of the event's definition; none: nothing exists"
+    )
+    since: datetime = Field(description="when it was found")
+    policy: OnDrift = Field(
+        description="what is done about it; `restore`: a unit of work is to; `accept`: it is desired from now on"
+    )
+    answered: int = Field(default=0, ge=0, description="the last ticket answered when it was last reported")
 
 
 class Event(BaseModel):
@@ -129,6 +148,9 @@ class Event(BaseModel):
     )
     reason: str | None = None
     observed: dict[str, Any] | None = Field(default=None, description="the state that the device last reported")
+    drift: Drift | None = Field(
+        default=None, description="how the device differs from `definition`; none: it does not, as far as is known"
+    )
     epoch: int | None = Field(default=None, description="pods and zones: the epoch of their owner")
     owner: str | None = Field(default=None, description="pods and zones: the instance that the claim names")
 

@@ -131,6 +131,13 @@ class MigrateSpec(Spec):
     leave: Token | None = Field(default=None, description="only if it is on this host; elsewhere it has moved already")
 
 
+class RestoreSpec(Spec):
+    """What is to exist again. Superseded if anything was answered for the resource since ticket `answered`."""
+
+    definition: dict[str, Any]
+    answered: Annotated[int, Field(ge=0)]
+
+
 def _written_time(value: object) -> object:
     """Numbers are times to pydantic, and to nobody who reads them."""
     if isinstance(value, datetime) or (isinstance(value, str) and "-" in value[1:] and value[:1].isdigit()):
@@ -158,16 +165,21 @@ STEERING: dict[str, type[BaseModel]] = {
 OPERATIONS: dict[str, dict[str, type[Spec]]] = {
     "zone": {"create": ZoneSpec, "destroy": Nothing},
     "pod": {"create": PodSpec, "destroy": Nothing, "isolate": Nothing},
-    "host": {"create": HostSpec, "destroy": Nothing, "resize": ResizeHost, "isolate": Nothing},
+    "host": {
+        "create": HostSpec, "destroy": Nothing, "resize": ResizeHost, "isolate": Nothing,
+        "restore": RestoreSpec,
+    },
     "vm": {
         "create": VmSpec, "destroy": Nothing, "start": Nothing, "stop": Nothing, "resize": ResizeVm,
-        "migrate": MigrateSpec,
+        "migrate": MigrateSpec, "restore": RestoreSpec,
     },
     "volume": {
         "create": VolumeSpec, "destroy": Nothing, "resize": ResizeVolume, "attach": AttachSpec, "detach": AttachSpec,
-        "migrate": MigrateSpec,
+        "migrate": MigrateSpec, "restore": RestoreSpec,
     },
-    "network": {"create": NetworkSpec, "destroy": Nothing, "attach": AttachSpec, "detach": AttachSpec},
+    "network": {
+        "create": NetworkSpec, "destroy": Nothing, "attach": AttachSpec, "detach": AttachSpec, "restore": RestoreSpec,
+    },
 }  # fmt: skip
 """What each known kind can be asked. A kind that is not listed is its device's affair: any operation, any spec."""
 

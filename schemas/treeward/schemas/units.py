@@ -27,6 +27,7 @@ from treeward.schemas.specs import (
     ResizeHost,
     ResizeVm,
     ResizeVolume,
+    RestoreSpec,
     Spec,
     Token,
     VmSpec,
@@ -42,7 +43,7 @@ __all__ = [
     "explain_validation",
     "NEEDS_SPEC", "OPERATIONS", "STEERING", "complete_spec",
     "AmendSpec", "AttachSpec", "HostSpec", "MigrateSpec", "NetworkSpec", "Nothing", "PodSpec", "ResizeHost", "ResizeVm",
-    "ResizeVolume", "Spec", "VmSpec", "VolumeSpec", "ZoneSpec",
+    "ResizeVolume", "RestoreSpec", "Spec", "VmSpec", "VolumeSpec", "ZoneSpec",
 ]  # fmt: skip
 
 BODY_BYTES_MAX = 64 * 1024
