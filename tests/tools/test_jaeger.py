@@ -2,18 +2,21 @@
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.support.stack import stack
 from tests.support.until import until
+from tests.tools.attributes import ANY, documented
 from tests.tools.built import ROOT, needs, tool
+from tests.tools.waterfall import Span, waterfall
 
 from treeward.runtime.embedded_nats import free_port
 from treeward.telemetry import names
@@ -23,6 +26,15 @@ PORTS = (4317, 4318, 8888, 13133, 16685, 16686)
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 OF_A_UNIT = {names.SUBMIT, names.DISPATCH, names.MAILBOX_WAIT, names.PROCESS, names.DEVICE_CALL, names.SETTLE}
 NAMES = OF_A_UNIT | {names.CRASH, names.TAKEOVER}
+OF_JAEGER = {
+    "span.kind",
+    "error",
+    "otel.status_code",
+    "otel.status_description",
+    "otel.scope.name",
+    "otel.scope.version",
+}
+"""How it shows what a span has besides its attributes."""
 pytestmark = [needs("nats", "`make tools` builds it, with Go"), needs("jaeger", "`make tools` builds it, with Go")]
 Found = dict[str, Any]
 
@@ -50,8 +62,14 @@ class Jaeger:
                 above = [one["spanID"] for one in span["references"] if one["traceID"] == span["traceID"]]
                 service = trace["processes"][span["processID"]]["serviceName"]
                 one = {"name": span["operationName"], "id": span["spanID"], "above": above}
+                one |= {"begun_us": span["startTime"], "lasted_us": span["duration"]}
                 found.append({**one, "tags": tags, "service": service})
         return found
+
+    def every_span(self, services: Iterable[str]) -> list[Found]:
+        """Those of all traces in which a service took part."""
+        traces = {one["traceID"] for service in services for one in self.ask(f"traces?service={service}&limit=1000")}
+        return [span for trace in traces for span in self.spans(trace)]
 
 
 @contextmanager
@@ -128,6 +146,46 @@ async def test_units_are_waterfalls_in_jaeger(tmp_path: Path) -> None:
             assert set(seen.ask("services")) - {"jaeger"} == instances
             for service in instances:
                 assert set(seen.ask(f"services/{service}/operations")) <= NAMES, "few, and none with an id"
+            _check_cardinality(seen.every_span(instances))
+            _draw(seen.spans(TRACE), "unit.svg", "a unit, submitted with a traceparent")
+            _draw(
+                spans,
+                "crashed-unit.svg",
+                "a unit whose call hung: its process crashed, its agent was killed, the next one ran it",
+            )
+
+
+def _check_cardinality(spans: list[Found]) -> None:
+    """Names and attributes are those of docs/tracing.md, and what can be grouped by has the few values said there."""
+    table = documented()
+    assert len({span["name"] for span in spans}) >= len(OF_A_UNIT)
+    found: dict[str, set[str]] = {}
+    for span in spans:
+        assert span["name"] in NAMES
+        for key, value in span["tags"].items():
+            found.setdefault(key, set()).add(str(value))
+    assert found.keys() - OF_JAEGER <= table.keys()
+    for key in found.keys() - OF_JAEGER:
+        assert table[key] == ANY or found[key] <= table[key], key
+
+
+def _draw(spans: list[Found], name: str, title: str) -> None:
+    """Renew a picture of docs/tracing.md, if that is asked for."""
+    if "TREEWARD_PICTURES" not in os.environ:
+        return
+    drawn = [
+        Span(
+            span["id"], tuple(span["above"]), span["name"], span["service"], span["begun_us"], span["lasted_us"],
+            _note(span["tags"]),
+        )
+        for span in spans
+    ]  # fmt: skip
+    (ROOT / "docs" / "pictures" / name).write_text(waterfall(drawn, title))
+
+
+def _note(tags: Found) -> str:
+    shown = {names.ATTEMPT: "attempt {}", names.LIFE: "life {}", names.OUTCOME: "{}"}
+    return ", ".join(text.format(tags[key]) for key, text in shown.items() if key in tags)
 
 
 def _check_plain(spans: list[Found], ticket: int) -> None:

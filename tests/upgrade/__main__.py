@@ -15,6 +15,7 @@ from tests.upgrade.wheels import PREVIOUS, install
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.upgrade", description=__doc__)
     parser.add_argument("--previous", default=PREVIOUS, metavar="REVISION", help="the version to begin with")
+    parser.add_argument("--this", metavar="REVISION", help="the version to go to; none: the tree as it stands")
     parser.add_argument("--units-per-s", type=float, default=40.0)
     parser.add_argument("--servers", type=int, default=3, choices=(1, 3), help="NATS servers")
     parser.add_argument("--rest", type=float, default=3.0, help="seconds of load after each tier")
@@ -23,7 +24,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="treeward-upgrade-") as scratch:
         folder = asked.keep or Path(scratch)
-        old, new = install(asked.previous, folder / "old"), install(None, folder / "new")
+        old, new = install(asked.previous, folder / "old"), install(asked.this, folder / "new")
         print(f"from {old.version} to {new.version}, back, and forth again")
         size = Size(servers=asked.servers, orchestrators=2, zone_supervisors=2, agents=3, zones=1, pods=2)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
