@@ -1,7 +1,9 @@
 """All rows, in the order in which they are tried and shown."""
 
+from tests.mutants.moving import MOVING
+from tests.mutants.sending import SENDING
 from tests.mutants.supervision import SUPERVISION
 from tests.mutants.table import MUTANTS
 from tests.mutants.takeover import TAKEOVER
 
-ROWS = (*MUTANTS, *TAKEOVER, *SUPERVISION)
+ROWS = (*MUTANTS, *SENDING, *MOVING, *TAKEOVER, *SUPERVISION)

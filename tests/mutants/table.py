@@ -51,7 +51,7 @@ MUTANTS = (
         S + "row.py",
         "message.life == self.life and message.ticket > self.answered",
         "message.ticket > self.answered",
-        (TAKE,),
+        (TAKES, TAKE),
     ),
     Mutant(
         "process takes what is answered",
@@ -59,7 +59,7 @@ MUTANTS = (
         S + "row.py",
         "return message.life == self.life and message.ticket > self.answered",
         "return message.life == self.life",
-        (TAKE,),
+        (TAKES, TAKE),
     ),
     Mutant(
         "process passes over a gap",
@@ -67,7 +67,7 @@ MUTANTS = (
         S + "row.py",
         "message.previous <= self.answered < message.ticket",
         "self.answered < message.ticket",
-        (TAKE,),
+        (TAKES, TAKE),
     ),
     Mutant(
         "a mark does not stay",
@@ -75,7 +75,7 @@ MUTANTS = (
         S + "row.py",
         "                message.mark = waiting.mark or message.mark\n                message.amend(waiting)\n",
         "",
-        (TAKE,),
+        (TAKES, TAKE),
     ),
     Mutant(
         "a mark in hand is lost",
@@ -83,10 +83,15 @@ MUTANTS = (
         S + "row.py",
         "            hand.amend(message)\n",
         "",
-        (TAKE,),
+        (TAKES, TAKE),
     ),
     Mutant(
-        "a mailbox without bound", "5.window", S + "row.py", "if len(self.queue) >= 2 * window:", "if False:", (TAKE,)
+        "a mailbox without bound",
+        "5.window",
+        S + "row.py",
+        "if len(self.queue) >= 2 * window:",
+        "if False:",
+        (TAKES, TAKE),
     ),
     Mutant(
         "zone takes any epoch",

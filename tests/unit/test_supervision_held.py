@@ -1,0 +1,68 @@
+"""What a dispatcher holds and marks because of other units: those of the pod, and those that steer."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from treeward.schemas.events import Event, EventType, Outcome
+from treeward.supervision.dispatch import Dispatcher
+from treeward.supervision.effects import Send
+from treeward.supervision.limits import Limits
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+KEY, OTHER = "vm.web-1", "vm.web-2"
+
+
+def event(type_: EventType, key: str, **fields: Any) -> Event:
+    kind, _, id_ = key.partition(".")
+    return Event(type=type_, zone="zone-a", kind=kind, id=id_, life=2, at=AT, **fields)
+
+
+class Dispatching:
+    """A dispatcher of a zone (claimed at 1) with one pod (at 2), in which both resources are."""
+
+    def __init__(self, **pod: Any) -> None:
+        self.fold = Dispatcher("zone-a", Limits())
+        self.fold.on_claim(1, event(EventType.CLAIMED, "zone.zone-a"), 0.0)
+        self.fold.on_claim(2, event(EventType.CLAIMED, "pod.pod-1"), 0.0)
+        self.fold.know_pod("pod-1")
+        self.fold.on_fetched("pod.pod-1", 4, event(EventType.COMPLETED, "pod.pod-1", definition={}, **pod), 0.0)
+
+    def work(self, number: int, operation: str, key: str = KEY, **fields: Any) -> None:
+        body = json.dumps({"operation": operation, **fields}).encode()
+        self.fold.on_work(number, f"tw.work.zone-a.{key}", body, None, 0.0, 0.0)
+        placed = event(EventType.PLACED, key, pod="pod-1", host="host-1")
+        self.fold.on_fetched(key, 5, placed, 0.0)
+
+    def sent(self) -> list[tuple[int, Outcome | None]]:
+        """Ticket and mark of what is sent, in order."""
+        effects, self.fold.effects = self.fold.effects, []
+        messages = [effect.message for effect in effects if isinstance(effect, Send)]
+        return [(message.ticket, message.mark.outcome if message.mark is not None else None) for message in messages]
+
+
+def test_nothing_is_sent_into_a_paused_pod_until_it_is_resumed() -> None:
+    dispatching = Dispatching(paused=True, answered=3)
+    dispatching.work(5, "start")
+    assert dispatching.sent() == []
+    dispatching.fold.on_work(6, "tw.work.zone-a.pod.pod-1", b'{"operation":"resume"}', None, 0.0, 0.0)
+    assert [ticket for ticket, _ in dispatching.sent()] == [5, 6]
+
+
+def test_a_unit_that_names_a_ticket_of_another_resource_marks_nothing() -> None:
+    dispatching = Dispatching()
+    dispatching.work(5, "start", OTHER)
+    dispatching.work(6, "cancel", ticket=5)
+    assert dispatching.sent() == [(5, None), (6, None)]
+
+
+def test_the_first_of_two_marks_stays() -> None:
+    """It may have arrived, and have been answered with: the second would be another outcome."""
+    dispatching = Dispatching()
+    dispatching.work(5, "start")
+    dispatching.work(6, "start", deadline="1970-01-01T00:00:01Z")
+    dispatching.work(7, "cancel", ticket=6)
+    assert dispatching.sent() == [(5, None), (6, None), (6, Outcome.CANCELLED), (7, None)]
+    dispatching.fold.tick(1.5)
+    dispatching.fold.send_again(1.5)
+    assert dispatching.sent() == [(5, None), (6, Outcome.CANCELLED), (7, None)]
