@@ -160,7 +160,7 @@ def test_a_dispatcher_that_reads_the_last_event_first() -> None:
 def test_a_dispatcher_that_knows_no_owner_yet() -> None:
     answer = explain(facts(unit(12), epoch=0), Asked(ticket=12))
     assert answer.waits_for is Wait.OWNER
-    assert "Nobody has been claimed as the owner of pod pod-1 yet." in said(answer)
+    assert "Nobody has been claimed as the owner of pod pod-1 yet; that is up to the zone supervisor." in said(answer)
 
 
 def test_a_dispatcher_that_does_not_answer_is_said_and_no_error() -> None:

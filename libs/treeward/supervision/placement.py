@@ -277,8 +277,13 @@ def _best_fit(
     return None
 
 
-def fits_nowhere(places: Places, demand: Demand, requires: dict[str, str]) -> str:
-    """Why a resource waits for a place, as one sentence."""
+CLOSED_SHOWN_MAX = 3
+
+
+def fits_nowhere(
+    places: Places, demand: Demand, requires: dict[str, str], pods: Iterable[str], *, avoid: str | None = None
+) -> str:
+    """Why a resource waits for a place, as one sentence; `pods` and `avoid` as they were when it was looked for."""
     hosts = [
         host
         for host in places.hosts.values()
@@ -287,10 +292,23 @@ def fits_nowhere(places: Places, demand: Demand, requires: dict[str, str]) -> st
     if not places.hosts:
         return "no host is defined in the zone"
     if not hosts:
-        return f"no host has the labels {requires}"
+        return f"no host has the labels {', '.join(f'{name}={value}' for name, value in requires.items())}"
     if not any(demand.fits(host.capacity) for host in hosts):
         return f"larger than every host: needs {_words(demand)}"
+    allowed = set(pods)
+    fitting = (host for host in hosts if host.name != avoid and demand.fits(host.free))
+    closed = [host for host in fitting if host.closed or host.pod not in allowed]
+    if closed:
+        names = ", ".join(f"{host.name} ({_why_closed(host)})" for host in closed[:CLOSED_SHOWN_MAX])
+        more = f" and {len(closed) - CLOSED_SHOWN_MAX} more" if len(closed) > CLOSED_SHOWN_MAX else ""
+        return f"the hosts that have room for {_words(demand)} are closed: {names}{more}"
     return f"no host has room for {_words(demand)} now"
+
+
+def _why_closed(host: Host) -> str:
+    if not host.closed:
+        return f"pod {host.pod} is drained or isolated"
+    return "isolated" if host.isolated else "drained"
 
 
 def _words(demand: Demand) -> str:

@@ -98,10 +98,10 @@ class Placing:
             pods=pods,
         )  # fmt: skip
 
-    def _why_not(self, need: Need) -> str:
+    def _why_not(self, need: Need, avoid: str | None = None) -> str:
         if self.pods.zone_closed:
             return "the zone is being drained: nothing new is placed in it"
-        return fits_nowhere(self.where.places, need.demand, need.requires)
+        return fits_nowhere(self.where.places, need.demand, need.requires, self.pods.open(), avoid=avoid)
 
     # --- what has a place and is to move -------------------------------------------------------------------------
 
@@ -148,7 +148,7 @@ class Placing:
 
     def _why_not_elsewhere(self, need: Need, here: str) -> str:
         other = "" if self.pods.zone_closed else f", other than {here}"
-        return f"{self._why_not(need)}{other}; it stays where it is"
+        return f"{self._why_not(need, here)}{other}; it stays where it is"
 
     def closed_hosts(self) -> list[str]:
         """The hosts that are to be emptied."""

@@ -3,6 +3,7 @@
 Internal to the orchestrators, which may run in different versions for a while: readers ignore what they do not know.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from itertools import islice
 
@@ -59,11 +60,13 @@ class QueueHeld(BaseModel):
     fetching: bool = False
     held_by: int | None = Field(default=None, description="the `pause` of the resource that holds what is behind it")
     held_by_pod: int | None = Field(default=None, description="the same of its pod")
+    held_by_zone: bool = Field(default=False, description="its zone is paused as a whole, as the zone's claim says")
     slow: bool = Field(default=False, description="not answered for long: one unit at a time, without credit")
     waits_for_credit: bool = False
     due_s: float = Field(default=0.0, description="Unix time at which the first is sent again")
     units_in_all: int = 0
-    units: list[UnitHeld] = Field(default_factory=list, description="the first 100")
+    units: list[UnitHeld] = Field(default_factory=list, description="the first 100, and the one that was asked for")
+    before: int = Field(default=0, description="how many come before the one that was asked for")
 
 
 class Held(BaseModel):
@@ -96,7 +99,7 @@ def describe_queues(fold: Dispatcher, body: bytes, caught_up: bool) -> bytes:
         read_up_to=fold.read_up_to,
         caught_up=caught_up,
         units_in_all=len(fold.unanswered),
-        queues=[_queue(fold, fold.queues[key]) for key in keys],
+        queues=[_queue(fold, fold.queues[key], question.ticket) for key in keys],
         next=beyond,
         waiting=_waiting(fold) if question.waiting else {},
     )
@@ -124,8 +127,12 @@ def _holding_ticket(queue: Queue | None) -> int | None:
     return queue.pause_ticket if queue is not None and queue.pause_ticket > queue.resume_ticket else None
 
 
-def _queue(fold: Dispatcher, queue: Queue) -> QueueHeld:
+def _queue(fold: Dispatcher, queue: Queue, asked: int | None) -> QueueHeld:
     pod = queue.pod
+    before = bisect_left(queue.tickets, asked) if asked is not None else 0
+    shown = list(islice(queue.tickets, UNITS_MAX))
+    if before >= UNITS_MAX:
+        shown.append(queue.tickets[before])
     return QueueHeld(
         key=queue.key,
         pod=pod,
@@ -135,14 +142,13 @@ def _queue(fold: Dispatcher, queue: Queue) -> QueueHeld:
         fetching=queue.fetching,
         held_by=_holding_ticket(queue),
         held_by_pod=_holding_ticket(fold.queues.get(f"pod.{pod}")) if pod is not None else None,
+        held_by_zone=fold.zone_paused,
         slow=queue.slow,
         waits_for_credit=fold.credit.waits(queue.key),
         due_s=queue.due_s,
         units_in_all=len(queue.tickets),
-        units=[
-            _unit(fold, queue, ticket, sent=index < queue.sent)
-            for index, ticket in enumerate(islice(queue.tickets, UNITS_MAX))
-        ],
+        units=[_unit(fold, queue, ticket, sent=index < queue.sent) for index, ticket in enumerate(shown)],
+        before=before,
     )
 
 

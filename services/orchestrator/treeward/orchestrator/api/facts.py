@@ -1,7 +1,7 @@
 """What is known for one answer, as values: `gathering` gathers them, `resource` and `explaining` decide upon them."""
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -29,6 +29,9 @@ class Claim(NamedTuple):
     claimed_s: float
     quarantined: str | None = None
     """Why the branch was claimed for nobody; None: it was not."""
+    paused: bool = False
+    draining: bool = False
+    """What the claim says of the branch as a whole: of a zone, whose claim its supervisor and its dispatcher obey."""
 
 
 class Presence(NamedTuple):
@@ -93,6 +96,18 @@ class Submitted(NamedTuple):
     key: str
     operation: str
     stored_s: float
+    reason: str | None = None
+    """Why, and who asked for it."""
+
+
+class Steering(NamedTuple):
+    """A pause or drain that stands, and who asked for it, as far as that is known."""
+
+    address: str
+    operation: Literal["pause", "drain"]
+    ticket: int | None = None
+    since_s: float | None = None
+    reason: str | None = None
 
 
 class Answered(NamedTuple):
@@ -145,6 +160,10 @@ class Facts:
     owner_asked: bool = False
     log_position: int = 0
     limits: Limits = DEFAULTS
+    steered: tuple[Steering, ...] = ()
+    """What holds it back, or what is below it: the widest first."""
+    emptying: dict[str, Any] | None = None
+    """How far the drain of this host, pod or zone is: how many are `left`, and how many cannot leave."""
 
     @property
     def pod(self) -> str | None:
@@ -169,6 +188,11 @@ class Facts:
         if self.pod is not None:
             return "the zone supervisor"
         return "the orchestrators" if self.zone == ROOT else "root's owner"
+
+    @property
+    def address(self) -> str:
+        """Of the resource."""
+        return f"{self.zone}.{self.key}"
 
     @property
     def answered(self) -> int:

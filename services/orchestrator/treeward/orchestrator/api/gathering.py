@@ -172,4 +172,4 @@ class Gathering:
 
 def _claim_of(event: Event, stored: Stored) -> Claim:
     quarantined = (event.reason or "no reason given") if event.quarantined and event.owner is None else None
-    return Claim(event.owner, stored.position, stored.time_s, quarantined)
+    return Claim(event.owner, stored.position, stored.time_s, quarantined, event.paused, event.draining)

@@ -1,12 +1,15 @@
 """What became of a ticket: the unit from WORK_HISTORY, its outcome from the log of its resource."""
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 
 from treeward.bus.interface import Bus, Since, Stored
 from treeward.orchestrator.api.facts import Answered, Submitted
 from treeward.runtime import codec
 from treeward.schemas import streams, subjects
-from treeward.supervision.pending import read_pending
+from treeward.schemas.events import EventType
+from treeward.supervision.pending import read_pending, said_by
 
 SEARCH_S = 1.5
 """How long a resource's log is searched for an outcome."""
@@ -21,7 +24,9 @@ async def submitted(bus: Bus, zone: str, ticket: int) -> Submitted | None:
         return None
     key = subjects.parse_work(stored.subject)[1]
     unit = read_pending(zone, key, ticket, stored.data, None, stored.time_s).unit
-    return Submitted(key, unit.operation if unit is not None else "", stored.time_s)
+    if unit is None:
+        return Submitted(key, "", stored.time_s)
+    return Submitted(key, unit.operation, stored.time_s, said_by(unit))
 
 
 async def accepted(bus: Bus, zone: str) -> tuple[int, int]:
@@ -33,29 +38,47 @@ async def accepted(bus: Bus, zone: str) -> tuple[int, int]:
 
 async def outcome_of(bus: Bus, zone: str, key: str, ticket: int, submitted_s: float) -> Answered | None:
     """The event that answered a ticket; None if the log no longer has it, or it was not found within 1.5 s."""
-    found: asyncio.Future[Answered | None] = asyncio.get_running_loop().create_future()
+    found: list[Answered] = []
 
-    def deliver(stored: Stored) -> None:
+    def deliver(stored: Stored, done: asyncio.Event) -> None:
         event = codec.event_of(stored.data)
-        if event is not None and event.is_outcome and event.ticket == ticket and not found.done():
-            found.set_result(Answered(stored.position, event, stored.time_s))
+        if event is not None and event.is_outcome and event.ticket == ticket:
+            found.append(Answered(stored.position, event, stored.time_s))
+            done.set()
 
-    def end() -> None:
-        if not found.done():
-            found.set_result(None)
+    await _search(bus, zone, subjects.log_of_resource(zone, key), Since(submitted_s - MARGIN_S), deliver)
+    return found[0] if found else None
 
+
+async def last_completed(bus: Bus, zone: str, key: str, operation: str) -> Answered | None:
+    """The last time that an operation of a branch or host was completed; None as above."""
+    found: list[Answered] = []
+
+    def deliver(stored: Stored, _done: asyncio.Event) -> None:
+        event = codec.event_of(stored.data)
+        if event is not None and event.operation == operation:
+            found[:] = [Answered(stored.position, event, stored.time_s)]
+
+    await _search(bus, zone, subjects.log(zone, key, EventType.COMPLETED), 1, deliver)
+    return found[0] if found else None
+
+
+async def _search(
+    bus: Bus, zone: str, subject: str, start: int | Since, deliver: Callable[[Stored, asyncio.Event], None]
+) -> None:
+    """Read a subject of a log to its end, or until `deliver` sets the event, or for 1.5 s."""
+    done = asyncio.Event()
     reader = await bus.read(
         streams.log(zone),
-        subjects.log_of_resource(zone, key),
-        Since(submitted_s - MARGIN_S),
-        deliver,
-        on_lost=end,
-        on_caught_up=end,
+        subject,
+        start,
+        lambda stored: deliver(stored, done),
+        on_lost=done.set,
+        on_caught_up=done.set,
     )
     try:
-        async with asyncio.timeout(SEARCH_S):
-            return await found
-    except TimeoutError:
-        return None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SEARCH_S):
+                await done.wait()
     finally:
         await reader.close()

@@ -10,10 +10,11 @@ from treeward.bus.interface import NoSuchZoneError
 from treeward.orchestrator.api import history
 from treeward.orchestrator.api.explaining import explain, explain_unknown
 from treeward.orchestrator.api.facts import Asked, Facts
-from treeward.orchestrator.api.gathering import Gathering
+from treeward.orchestrator.api.gathering import ASK_S, Gathering
 from treeward.orchestrator.api.presences import Presences
 from treeward.orchestrator.api.resource import owner_of, queued_unit, stage_in, state_of
 from treeward.orchestrator.api.snapshot import Snapshot, Snapshots
+from treeward.orchestrator.api.steered import with_steering
 from treeward.orchestrator.api.tree import WAITING, branch_state, branches_of
 from treeward.orchestrator.api.working import work_of
 from treeward.orchestrator.describe import Held, Question
@@ -139,7 +140,8 @@ class Questions:
         return explain(facts, await self._with_others(zone, asked, held))
 
     async def _facts(self, gathering: Gathering, key: str, held: Held | None) -> Facts:
-        return await gathering.facts_of(key, held, always_ask=True)
+        facts = await gathering.facts_of(key, held, always_ask=True)
+        return await with_steering(self._context.bus, facts, timeout_s=ASK_S)
 
     async def _with_others(self, zone: str, asked: Asked, held: Held | None) -> Asked:
         """Whose the tickets are that the first units wait for."""

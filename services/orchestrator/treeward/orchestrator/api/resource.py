@@ -5,8 +5,19 @@ from datetime import UTC, datetime
 from treeward.orchestrator.api.facts import Branch, Facts, Last
 from treeward.orchestrator.describe import QueueHeld, UnitHeld
 from treeward.schemas.address import SUPERVISED_KINDS
-from treeward.schemas.api import Doubt, Owner, ProcessState, QueuedUnit, ResourceState, Silent, Stage
+from treeward.schemas.api import (
+    Budget,
+    Doubt,
+    Owner,
+    ProcessState,
+    QueuedUnit,
+    ResourceState,
+    Silent,
+    Stage,
+    Steered,
+)
 from treeward.schemas.events import EventType, Verdict
+from treeward.supervision.drift import standing_drift
 from treeward.supervision.knowledge import began_at, pod_of
 
 _INITIALIZED = frozenset({EventType.CLAIMED, EventType.PLACED, EventType.RELEASED})
@@ -103,6 +114,7 @@ def stage_in(queue: QueueHeld | None, unit: UnitHeld) -> Stage:
         return Stage.SENT
     pauses = (queue.held_by, queue.held_by_pod) if queue is not None else ()
     held = any(pause is not None and unit.ticket > pause for pause in pauses)
+    held = held or (queue is not None and queue.held_by_zone)
     return Stage.HELD if unit.mark is None and (unit.after or held) else Stage.QUEUED
 
 
@@ -119,6 +131,35 @@ def queued_unit(unit: UnitHeld, stage: Stage) -> QueuedUnit:
         attempts=unit.attempts,
         tenant=unit.tenant,
         reason=unit.reason,
+    )
+
+
+def steered_of(facts: Facts) -> list[Steered]:
+    """Who holds it back, as it is answered."""
+    return [
+        Steered(
+            address=each.address,
+            operation=each.operation,
+            ticket=each.ticket,
+            since=at(each.since_s),
+            reason=each.reason,
+        )
+        for each in facts.steered
+    ]
+
+
+def budget_of(facts: Facts) -> Budget | None:
+    """What its process may still be restarted; None: it has none, or its owner did not say."""
+    says = facts.says
+    if says is None or says.restarts_max is None:
+        return None
+    return Budget(
+        restarts=says.crashes,
+        restarts_max=says.restarts_max,
+        restart_period_s=says.restart_period_s,
+        line_place=says.line_place,
+        line_of=says.line_of,
+        restarts_per_s=says.restarts_per_s,
     )
 
 
@@ -162,6 +203,7 @@ def state_of(facts: Facts) -> ResourceState | None:
             "exists": event.definition is not None,
             "definition": event.definition,
             "observed": event.observed,
+            "drift": standing_drift(event),
             "policies": event.policies,
             "process": process_of(last, facts.owner.epoch),
             "paused": event.paused,

@@ -19,14 +19,15 @@ def span(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
 
 
-def tickets(numbers: Sequence[int]) -> str:
-    """`ticket 3`, `tickets 3 and 4`, `tickets 3, 4, 5, 6, 7 and 12 more`."""
-    if len(numbers) == 1:
+def tickets(numbers: Sequence[int], count: int | None = None) -> str:
+    """`ticket 3`, `tickets 3 and 4`, `tickets 3, 4, 5, 6, 7 and 12 more`; `count`: there are more than are named."""
+    count = max(len(numbers), count or 0)
+    if count == 1:
         return f"ticket {numbers[0]}"
-    if len(numbers) <= TICKETS_SHOWN_MAX:
+    if count <= TICKETS_SHOWN_MAX:
         return f"tickets {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
     shown = ", ".join(map(str, numbers[:TICKETS_SHOWN_MAX]))
-    return f"tickets {shown} and {len(numbers) - TICKETS_SHOWN_MAX} more"
+    return f"tickets {shown} and {count - TICKETS_SHOWN_MAX} more"
 
 
 def times(count: int) -> str:
