@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from treeward.schemas.events import Drift, EventType, Outcome, Verdict
 from treeward.schemas.units import SteeringOperation
+from treeward.schemas.waits import Budget, Steered
 
 RESOURCES_IN_ANSWER_MAX = 500
 """So that an answer stays well below the bus's largest message of 1 MiB."""
@@ -268,27 +269,6 @@ class Wait(StrEnum):
     """The device works on it, is busy, or cannot be reached."""
     HAND_OFF = "hand_off"
     """Its resource moves, or the old device cannot say what became of it."""
-
-
-class Steered(_Answer):
-    """A unit by which somebody holds back what is below: a pause or a drain that stands."""
-
-    address: str = Field(description="what was paused or drained: a resource, `<zone>.pod.<id>`, `root.zone.<id>`")
-    operation: Literal["pause", "drain"]
-    ticket: int | None = Field(default=None, description="of the zone in `address`; none: not known any more")
-    since: datetime | None = Field(default=None, description="when it was submitted")
-    reason: str | None = Field(default=None, description="why, and who asked for it")
-
-
-class Budget(_Answer):
-    """What a process may still be restarted, and the line of its pod."""
-
-    restarts: int = Field(default=0, description="crashes within the period")
-    restarts_max: int | None = None
-    restart_period_s: float | None = None
-    line_place: int | None = Field(default=None, description="how many stand before it to be restarted; none: no line")
-    line_of: int = 0
-    restarts_per_s: float | None = None
 
 
 class ExplainAnswer(_Answer):

@@ -5,18 +5,9 @@ from datetime import UTC, datetime
 from treeward.orchestrator.api.facts import Branch, Facts, Last
 from treeward.orchestrator.describe import QueueHeld, UnitHeld
 from treeward.schemas.address import SUPERVISED_KINDS
-from treeward.schemas.api import (
-    Budget,
-    Doubt,
-    Owner,
-    ProcessState,
-    QueuedUnit,
-    ResourceState,
-    Silent,
-    Stage,
-    Steered,
-)
+from treeward.schemas.api import Doubt, Owner, ProcessState, QueuedUnit, ResourceState, Silent, Stage
 from treeward.schemas.events import EventType, Verdict
+from treeward.schemas.waits import Budget, Steered
 from treeward.supervision.drift import standing_drift
 from treeward.supervision.knowledge import began_at, pod_of
 

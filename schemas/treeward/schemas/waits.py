@@ -1,0 +1,31 @@
+"""Parts of what `explain` answers: who holds something back, and what its process may still be restarted."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class Steered(_Part):
+    """A unit by which somebody holds back what is below: a pause or a drain that stands."""
+
+    address: str = Field(description="what was paused or drained: a resource, `<zone>.pod.<id>`, `root.zone.<id>`")
+    operation: Literal["pause", "drain"]
+    ticket: int | None = Field(default=None, description="of the zone in `address`; none: not known any more")
+    since: datetime | None = Field(default=None, description="when it was submitted")
+    reason: str | None = Field(default=None, description="why, and who asked for it")
+
+
+class Budget(_Part):
+    """What a process may still be restarted, and the line of its pod."""
+
+    restarts: int = Field(default=0, description="crashes within the period")
+    restarts_max: int | None = None
+    restart_period_s: float | None = None
+    line_place: int | None = Field(default=None, description="how many stand before it to be restarted; none: no line")
+    line_of: int = 0
+    restarts_per_s: float | None = None
