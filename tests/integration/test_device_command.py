@@ -75,6 +75,18 @@ async def test_the_journal_and_what_exists_are_shown(device: Simulator) -> None:
     assert counted.rows[0]["resources"] == {"host": 1, "vm": 1}
 
 
+async def test_what_exists_is_changed_behind_everybodys_back(device: Simulator) -> None:
+    control = device.said["control"]
+    changed = await treeward("tamper", "zone-a.vm.web-1", "running=false", "--json", control=control)
+    assert (changed.code, changed.rows[0]["observed"]["power"], changed.rows[0]["last"]) == (0, "stopped", 2)
+    taken = await treeward("tamper", "zone-a.vm.web-1", "--remove", control=control)
+    assert taken.code == 0 and "last          2" in taken.out and "observed" not in taken.out
+    unsaid = await treeward("tamper", "zone-a.vm.web-1", control=control)
+    assert (unsaid.code, unsaid.err) == (2, "error: say what changes, FIELD=VALUE, or --remove\n")
+    absent = await treeward("tamper", "zone-a.vm.web-1", "--remove", control=control)
+    assert (absent.code, absent.err) == (2, "error: vm web-1 does not exist\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "control", "code", "said"),
     [

@@ -154,3 +154,32 @@ async def test_the_same_name_in_another_zone_is_another_resource(device: Simulat
     await device.vm("web-1")
     reason = await device.refused("zone-b.vm.web-1", "create", host="host-1")
     assert reason == "host host-1 does not exist"
+
+
+async def test_what_others_change_has_no_ticket_and_restore_brings_back_what_was_desired(device: Simulator) -> None:
+    desired = (await device.vm("web-1", cpus=2, memory_mib=1024)).definition
+    wanted = {"definition": desired, "answered": device.ticket}
+    where = {"zone": "zone-a", "kind": "vm", "id": "web-1"}
+    changed = await device.control("tamper", **where, definition={"running": False, "cpus": 1.0})
+    assert changed.shown is not None and changed.shown["observed"]["power"] == "stopped"
+    assert changed.shown["last"] == device.ticket, "the record knows nothing of it"
+    assert (await device.applied("vm.web-1", "restore", wanted)).definition == desired
+    gone = await device.control("tamper", **where)
+    assert gone.shown is not None and "observed" not in gone.shown
+    restored = await device.applied("vm.web-1", "restore", wanted, host="host-1")
+    assert restored.definition == desired and restored.observed is not None
+    assert restored.observed["host"] == "host-1"
+    assert "spec.definition" in await device.refused("vm.web-1", "restore", {"answered": 2})
+    tampered = device.rows("SELECT ticket, life, effect FROM calls WHERE operation = 'tamper'")
+    assert tampered == [(None, None, 1)] * 2
+
+
+async def test_what_cannot_be_changed_is_said_and_stays(device: Simulator) -> None:
+    await device.vm("web-1", cpus=2)
+    where = {"zone": "zone-a", "kind": "vm", "id": "web-1"}
+    assert "cpus" in ((await device.control("tamper", **where, definition={"cpus": 5.0})).error or "")
+    assert "wings" in ((await device.control("tamper", **where, definition={"wings": 2})).error or "")
+    carries = await device.control("tamper", zone="zone-a", kind="host", id="host-1")
+    assert "still carries 1" in (carries.error or "")
+    absent = await device.control("tamper", **(where | {"id": "web-9"}))
+    assert "does not exist" in (absent.error or "")

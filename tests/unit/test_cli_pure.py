@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from treeward.cli.ask import zone_and_key, zone_and_ticket
-from treeward.cli.configure import read_policies
+from treeward.cli.configure import read_fields
 from treeward.cli.events import Filter, parse_filter
 from treeward.cli.explain import question_of
 from treeward.cli.lines import line_of
@@ -132,9 +132,9 @@ def test_a_tree_shows_owners_counts_and_what_is_not_as_it_should_be() -> None:
 
 def test_policies_are_written_as_name_and_value() -> None:
     words = ["restarts_max=3", "order=null", "kinds.vm.backoff_max_s=2.5", "kinds.volume=null", "on_drift=report"]
-    assert read_policies(words) == {
+    assert read_fields(words) == {
         "restarts_max": 3, "order": None, "kinds": {"vm": {"backoff_max_s": 2.5}, "volume": None}, "on_drift": "report",
     }  # fmt: skip
     for wrong in (["restarts_max"], ["kinds=null", "kinds.vm=null"]):
         with pytest.raises(CommandError):
-            read_policies(wrong)
+            read_fields(wrong)

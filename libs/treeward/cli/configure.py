@@ -27,19 +27,19 @@ def command(
     `kinds.vm.restarts_max=3` is about the VMs below a zone, pod or host.
     """
     try:
-        spec = read_policies(policies)
+        spec = read_fields(policies)
     except CommandError as error:
         fail(error)
     Asking(reason, by, wait, timeout, server, as_json).submit(address, "configure", spec=spec)
 
 
-def read_policies(words: list[str]) -> dict[str, Any]:
+def read_fields(words: list[str]) -> dict[str, Any]:
     """`name=value` pairs as a spec; a value that is no JSON is a text. Raises CommandError."""
     spec: dict[str, Any] = {}
     for word in words:
         name, equals, text = word.partition("=")
         if not equals:
-            raise CommandError(f"{word!r}: a policy is written name=value", BAD_INPUT)
+            raise CommandError(f"{word!r}: is to be written name=value", BAD_INPUT)
         try:
             value = json.loads(text)
         except ValueError:

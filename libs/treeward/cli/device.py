@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from treeward.cli.configure import read_fields
 from treeward.cli.device_check.command import command as check
 from treeward.cli.device_control import ask
 from treeward.cli.output import FINE, NO, CommandError, clean, console, fail, say, say_json, table
@@ -22,6 +23,7 @@ from treeward.schemas.device_control import (
     Show,
     StandingFault,
     Statistics,
+    Tamper,
 )
 from treeward.schemas.units import explain_validation
 
@@ -131,12 +133,30 @@ def show(resource: Resource, control: Control = None, as_json: AsJson = False) -
     """Tell what the device has of one address: the object and the record. Exit code 1: neither."""
     address = _address(resource)
     shown = _ask(control, Show(zone=address.zone, kind=address.kind, id=address.id)).shown or {}
-    if as_json:
-        say_json(shown)
-    else:
-        for name, value in shown.items():
-            console().print(f"{name:<13} {clean(value)}")
+    _tell_shown(shown, as_json=as_json)
     raise typer.Exit(FINE if shown.get("exists") or shown.get("high") is not None else NO)
+
+
+@app.command()
+def tamper(
+    resource: Resource,
+    changes: Annotated[
+        list[str] | None, typer.Argument(metavar="[FIELD=VALUE]...", help="What changes, for example running=false.")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take it away.")] = False,
+    control: Control = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change what exists in a device simulator behind everybody's back, to see it found (docs/supervision.md)."""
+    address = _address(resource)
+    try:
+        fields = read_fields(changes or [])
+    except CommandError as error:
+        fail(error)
+    if remove == bool(fields):
+        fail(CommandError("say what changes, FIELD=VALUE, or --remove"))
+    tamper = Tamper(zone=address.zone, kind=address.kind, id=address.id, definition=None if remove else fields)
+    _tell_shown(_ask(control, tamper).shown or {}, as_json=as_json)
 
 
 @app.command()
@@ -164,6 +184,14 @@ def _address(text: str) -> Address:
         return Address.parse(text)
     except InvalidAddressError as error:
         fail(CommandError(str(error)))
+
+
+def _tell_shown(shown: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        say_json(shown)
+    else:
+        for name, value in shown.items():
+            console().print(f"{name:<13} {clean(value)}")
 
 
 def _tell_faults(answer: ControlAnswer, *, as_json: bool) -> None:

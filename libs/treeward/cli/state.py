@@ -10,6 +10,8 @@ from treeward.cli.connection import connected, run
 from treeward.cli.options import Json, Server, Timeout
 from treeward.cli.output import FINE, NO, CommandError, clean, console, fail, say, say_json, table
 from treeward.schemas.api import RESOURCES_IN_ANSWER_MAX, ResourceState, StateAnswer, StateRequest
+from treeward.schemas.events import Drift
+from treeward.schemas.policies import OnDrift
 
 
 def command(
@@ -67,30 +69,64 @@ def flags(resource: ResourceState) -> str:
     words += [word for word, is_so in (("paused", resource.paused), ("quarantined", resource.quarantined)) if is_so]
     if resource.doubt is not None:
         words.append(f"in doubt: #{resource.doubt.ticket}")
+    if resource.drift is not None:
+        words.append("changed by others" if resource.drift.exists else "removed by others")
     return ", ".join(words)
 
 
+def observed(resource: ResourceState) -> str:
+    """What the device said last: the state it reported, or that nothing exists."""
+    if resource.drift is not None and not resource.drift.exists:
+        return "absent"
+    said = resource.observed or {}
+    return str(said.get("power") or said.get("state") or ("-" if not said else "present"))
+
+
 def _list(found: list[ResourceState]) -> None:
-    shown = table("resource", "exists", "process", "pod/host", "answered>", "queued>", "age>", "position>")
+    shown = table(
+        "resource", "desired", "observed", "age>", "source", "process", "pod/host", "answered>", "queued>", "position>"
+    )
     for resource in found:
         shown.add_row(
             clean(f"{resource.kind}.{resource.id}"),
-            "?" if resource.doubt else "yes" if resource.exists else "no",
+            "?" if resource.doubt else "exists" if resource.exists else "absent",
+            "?" if resource.doubt else clean(observed(resource)),
+            age(resource.age_s),
+            resource.source,
             clean(flags(resource)),
             clean(f"{resource.pod or '-'}/{resource.host or '-'}"),
             str(resource.answered),
             str(resource.queued_units),
-            age(resource.age_s),
             str(resource.position),
         )
     console().print(shown)
 
 
+def _existence(resource: ResourceState) -> str:
+    if resource.doubt is not None:
+        return "not known while in doubt"
+    if resource.drift is not None and not resource.drift.exists:
+        return "no: removed by others"
+    return "yes" if resource.exists else "no"
+
+
+DONE = {
+    OnDrift.REPORT: "it is reported, and nothing else is done",
+    OnDrift.RESTORE: "a unit `restore` puts it back in order",
+}
+
+
+def _drift(drift: Drift) -> str:
+    """How the device differs, since when, and what is done about it."""
+    what = f"the device has {json.dumps(drift.definition)}" if drift.exists else "the device has nothing"
+    return f"{what}, found {drift.since:%Y-%m-%d %H:%M:%S}; {DONE.get(drift.policy, drift.policy.value)}"
+
+
 def _tell(resource: ResourceState) -> None:
     rows: list[tuple[str, str]] = [
         ("resource", f"{resource.zone}.{resource.kind}.{resource.id}"),
-        ("exists", "not known while in doubt" if resource.doubt else "yes" if resource.exists else "no"),
-        ("definition", json.dumps(resource.definition)),
+        ("exists", _existence(resource)),
+        ("desired", json.dumps(resource.definition)),
         ("observed", json.dumps(resource.observed)),
         ("policies", json.dumps(resource.policies) if resource.policies else "those of its branch"),
         ("process", flags(resource)),
@@ -110,6 +146,8 @@ def _tell(resource: ResourceState) -> None:
         doubt = resource.doubt
         text = f"#{doubt.ticket} {doubt.operation or ''} was called and not answered, {doubt.attempts} attempts"
         rows.insert(2, ("in doubt", f"{text}, {doubt.verdict or 'in hand'}"))
+    if resource.drift is not None:
+        rows.insert(4, ("drift", _drift(resource.drift)))
     if resource.reason:
         rows.append(("reason", resource.reason))
     shown = table("", "")

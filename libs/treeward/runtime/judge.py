@@ -230,7 +230,8 @@ def _dangling(
         event = row.event
         if event.kind in SUPERVISED_KINDS:
             continue
-        if event.definition is not None and not event.removed:
+        taken_away = event.drift is not None and not event.drift.exists
+        if event.definition is not None and not event.removed and not taken_away:
             defined.add((event.zone, event.key))
         else:
             defined.discard((event.zone, event.key))

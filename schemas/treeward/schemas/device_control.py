@@ -134,16 +134,30 @@ class Show(_Control):
     id: str
 
 
+class Tamper(_Control):
+    """Change what exists behind everybody's back, or take it away: no life, no ticket, and no record of it.
+
+    What cannot be (no room, no such field, something depends on it) is refused; the books tell what was done.
+    """
+
+    verb: Literal["tamper"] = "tamper"
+    zone: str
+    kind: str
+    id: str
+    definition: dict[str, Any] | None = Field(
+        default=None, description="the fields that change; absent: it is taken away"
+    )
+
+
 class Statistics(_Control):
     """Count what the device holds and has answered."""
 
     verb: Literal["statistics"] = "statistics"
 
 
-ControlRequest = Annotated[FaultAdd | FaultList | FaultClear | Journal | Show | Statistics, Field(discriminator="verb")]
-CONTROL_REQUEST: TypeAdapter[FaultAdd | FaultList | FaultClear | Journal | Show | Statistics] = TypeAdapter(
-    ControlRequest
-)
+AnyControl = FaultAdd | FaultList | FaultClear | Journal | Show | Tamper | Statistics
+ControlRequest = Annotated[AnyControl, Field(discriminator="verb")]
+CONTROL_REQUEST: TypeAdapter[AnyControl] = TypeAdapter(ControlRequest)
 
 
 class ControlAnswer(BaseModel):

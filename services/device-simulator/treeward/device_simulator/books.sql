@@ -104,7 +104,7 @@ CREATE VIEW IF NOT EXISTS unexplained_resources AS  -- what exists differs from 
     SELECT r.zone, r.kind, r.resource, 'exists, and no call has made it' AS problem
     FROM resources r WHERE NOT EXISTS (
         SELECT 1 FROM calls c WHERE (c.zone, c.kind, c.resource) = (r.zone, r.kind, r.resource)
-        AND c.operation IN ('create', 'synchronize-make') AND (c.effect = 1 OR c.residue = 1));
+        AND c.operation IN ('create', 'restore', 'synchronize-make') AND (c.effect = 1 OR c.residue = 1));
 
 -- Use of hosts over time: one row for each change, with what is taken and what there is from then on.
 CREATE VIEW IF NOT EXISTS allocations AS

@@ -9,6 +9,7 @@ from treeward.runtime.device_lines import number_of
 from treeward.schemas.address import Address
 from treeward.schemas.device_control import (
     CONTROL_REQUEST,
+    AnyControl,
     ControlAnswer,
     FaultAdd,
     FaultClear,
@@ -16,6 +17,7 @@ from treeward.schemas.device_control import (
     Journal,
     Show,
     Statistics,
+    Tamper,
 )
 from treeward.schemas.units import explain_validation
 
@@ -38,7 +40,7 @@ class Control:
             answer.seq = request.seq
         caller.deliver(answer.model_dump_json(exclude_none=True).encode() + b"\n")
 
-    def _answer(self, request: FaultAdd | FaultList | FaultClear | Journal | Show | Statistics) -> ControlAnswer:
+    def _answer(self, request: AnyControl) -> ControlAnswer:
         match request:
             case FaultAdd():
                 return ControlAnswer(faults=[self._engine.faults.add(request.fault)])
@@ -56,5 +58,11 @@ class Control:
                 return ControlAnswer(calls=self._books.read(wanted, after=request.after, limit=request.limit))
             case Show():
                 return ControlAnswer(shown=self._engine.show(Address(request.zone, request.kind, request.id)))
+            case Tamper():
+                address = Address(request.zone, request.kind, request.id)
+                refused = self._engine.tamper(address, request.definition)
+                if refused is not None:
+                    return ControlAnswer(status="invalid", error=refused)
+                return ControlAnswer(shown=self._engine.show(address))
             case Statistics():
                 return ControlAnswer(statistics=self._engine.statistics())

@@ -13,6 +13,7 @@ from treeward.device_simulator.calls import Calls, Later
 from treeward.device_simulator.faults import FaultSet
 from treeward.device_simulator.journal import Entry, Journal
 from treeward.device_simulator.ledger import Caller, Ledger
+from treeward.device_simulator.operations import redefine
 from treeward.device_simulator.site import Site, reason_for
 from treeward.device_simulator.world import Change, RefusedError
 from treeward.runtime.device_record import Decision, DeviceRecord
@@ -87,6 +88,25 @@ class Engine:
             "in_progress": None if progress is None else progress.call.ticket,
             "hangs": progress is not None and progress.hangs,
         }
+
+    def tamper(self, address: Address, definition: dict[str, Any] | None) -> str | None:
+        """Change what exists as no device would, or take it away. Returns why not; None: it was done.
+
+        The record stays as it was, and the books have a row without ticket and life.
+        """
+        world = self._site.world
+        try:
+            resource = world.find(address)
+            if address in self._calls.in_progress:
+                raise RefusedError("a call is in progress")
+            change = world.remove(resource) if definition is None else redefine(world, resource, definition)
+        except RefusedError as refusal:
+            return str(refusal)
+        entry = self._ledger.open(address, "tamper")
+        entry.effect = 1
+        self._ledger.note(entry, change)
+        self._ledger.end(entry, "ok", None)
+        return None
 
     def statistics(self) -> dict[str, Any]:
         """What there is, and what was answered since the start."""

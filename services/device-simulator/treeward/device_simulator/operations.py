@@ -25,6 +25,8 @@ def carry_out(
         if resource is not None and resource.half_made and resource.residue == Residue(ticket, operation):
             return _complete(world, resource)
         return world.make(address, spec, host)
+    if resource is None and operation == "restore":
+        return world.make(address, fields["definition"], host)
     if resource is None:
         raise RefusedError(f"{address.kind} {address.id} does not exist")
     if resource.half_made and operation != "destroy":
@@ -105,6 +107,15 @@ def _resize(world: World, resource: Resource, fields: dict[str, Any]) -> Change:
     return world.redefine(resource, {name: value for name, value in fields.items() if value is not None})
 
 
+def _restore(world: World, resource: Resource, fields: dict[str, Any]) -> Change:
+    return redefine(world, resource, fields["definition"])
+
+
+def redefine(world: World, resource: Resource, fields: dict[str, Any]) -> Change:
+    """Change any fields of a definition, as long as what comes of it is one."""
+    return world.redefine(resource, world.definition_of(resource.address.kind, resource.definition | fields))
+
+
 def _grow(world: World, resource: Resource, fields: dict[str, Any]) -> Change:
     size, new = resource.definition["size_gib"], fields["size_gib"]
     if new <= size:
@@ -146,4 +157,5 @@ _OPERATIONS: dict[tuple[str, str], Operation] = {
     ("network", "destroy"): _destroy,
     ("network", "attach"): _attach,
     ("network", "detach"): _detach,
+    **{(kind, "restore"): _restore for kind in KINDS},
 }
