@@ -10,7 +10,7 @@ from treeward.schemas.events import DeviceOutcome, Event, EventType, Outcome, Ve
 from treeward.schemas.mailbox import Mark, Message
 from treeward.schemas.presence import Heartbeat, Holding
 from treeward.supervision.children import Children
-from treeward.supervision.effects import Append, Effect, Isolate, Synchronize
+from treeward.supervision.effects import Append, Call, Effect, Isolate, Submit, Synchronize
 from treeward.supervision.limits import Limits
 from treeward.supervision.pod_owner import PodOwner
 from treeward.supervision.zone_owner import ZoneOwner
@@ -149,3 +149,65 @@ def test_the_owner_of_a_pod_that_was_isolated_is_claimed_anew_once() -> None:
     children.on_claimed(POD, "agent-1", 6, 1.1, isolated=True)
     children.on_isolated(POD)
     assert children.decide(1.2) == []
+
+
+def test_a_host_that_was_isolated_is_made_again_as_a_new_one() -> None:
+    pod = owner()
+    (request,) = sent(pod, "host.host-1", "destroy", isolated=True, draining=True)
+    pod.on_answer("host.host-1", request.token, Answer(seq=1, status=Status.OK, exists=True, definition={}), 0.0)
+    call = take(pod)[-1]
+    assert isinstance(call, Call)
+    pod.on_answer("host.host-1", call.token, Answer(seq=2, status=Status.APPLIED, last=5, last_applied=True), 0.0)
+    event = said(take(pod))
+    assert (event.type, event.removed, event.isolated, event.draining) == (EventType.COMPLETED, True, False, False)
+
+
+def zone_with_an_isolated_host(vm: dict[str, Any]) -> ZoneOwner:
+    """Host h1 is isolated, h2 has room; the last event of one VM."""
+    zone = ZoneOwner("zone-a", EPOCH, Limits())
+    spec = {"pod": "pod-1", "cpus": 8, "memory_mib": 4096}
+    events = [
+        ("pod", "pod-1", {"type": EventType.CLAIMED, "definition": {}}),
+        ("host", "h1", {"type": EventType.COMPLETED, "definition": spec, "pod": "pod-1", "isolated": True}),
+        ("host", "h2", {"type": EventType.COMPLETED, "definition": spec, "pod": "pod-1"}),
+        ("vm", "web-1", {"definition": {"cpus": 1, "memory_mib": 64}, "answered": 5, "ticket": 5} | vm),
+    ]
+    for position, (kind, id_, fields) in enumerate(events, 1):
+        zone.on_event(position, Event(zone="zone-a", kind=kind, id=id_, at=AT, life=1, **fields), 0.0)
+    zone.on_fold_complete(0.0)
+    return zone
+
+
+def submitted(zone: ZoneOwner, seconds: int) -> list[tuple[str, str]]:
+    """What the zone has submitted by then."""
+    for now_s in range(1, seconds):
+        zone.tick(float(now_s))
+    return [(effect.key, effect.body) for effect in take(zone) if isinstance(effect, Submit)]
+
+
+def test_what_left_an_isolated_host_and_has_no_unit_any_more_is_brought_elsewhere() -> None:
+    let_go = {"type": EventType.FAILED, "existed": True, "left": "h1", "left_pod": "pod-1"}
+    ((key, body),) = submitted(zone_with_an_isolated_host(let_go), 30)
+    assert (key, '"leave":"h1"' in body) == ("vm.web-1", True)
+    unit = Message(epoch=EPOCH, life=EPOCH, ticket=6, previous=0, operation="migrate", spec={"leave": "h1"})
+    placed = zone_with_an_isolated_host(let_go)
+    placed.on_message("vm.web-1", unit, 0.0)
+    event = Event(zone="zone-a", kind="vm", id="web-1", at=AT, life=1, answered=5, definition={"cpus": 1}, **let_go)
+    placed.on_fetched("vm.web-1", 4, event, 0.0)
+    assert (said(take(placed)).type, said_host(placed)) == (EventType.PLACED, "h2")
+
+
+def said_host(zone: ZoneOwner) -> str | None:
+    return zone.where.places.placed["vm.web-1"].host
+
+
+def test_what_is_on_its_way_is_not_asked_to_move_again() -> None:
+    zone = zone_with_an_isolated_host({"type": EventType.COMPLETED, "pod": "pod-1", "host": "h1"})
+    assert len(submitted(zone, 10)) == 1
+    fields = {"definition": {"cpus": 1}, "answered": 5, "ticket": 6, "operation": "migrate", "existed": True}
+    left = Event(
+        type=EventType.HANDED_OFF, zone="zone-a", kind="vm", id="web-1", at=AT, life=1, left="h1", left_pod="pod-1",
+        to="h2", **fields,
+    )  # fmt: skip
+    zone.on_event(9, left, 10.0)
+    assert submitted(zone, 60) == []

@@ -1,85 +1,16 @@
 """The owner of a pod: what a process does with a unit, as sentences of the specification."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from tests.support.one_vm import KEY, PLACED, Owner, message, said
 
 from treeward.schemas.device import Answer, Status
-from treeward.schemas.events import Event, EventType, Outcome, Verdict
+from treeward.schemas.events import EventType, Outcome, Verdict
 from treeward.schemas.mailbox import Mark, Message
-from treeward.schemas.places import PlaceSaid
-from treeward.supervision.effects import Append, AskPlace, Call, Effect, Fetch, GiveUp, Synchronize
+from treeward.supervision.effects import Append, Call, Effect, GiveUp, Synchronize
 from treeward.supervision.limits import Limits
 from treeward.supervision.pod_owner import PodOwner
-
-AT = datetime(2026, 1, 1, tzinfo=UTC)
-EPOCH = 10
-PLACED = 11
-KEY = "vm.web-1"
-
-
-def message(ticket: int = 5, operation: str = "start", **fields: Any) -> Message:
-    said: dict[str, Any] = {"epoch": EPOCH, "life": PLACED, "ticket": ticket, "previous": 0, "operation": operation}
-    return Message(**(said | fields))
-
-
-class Owner:
-    """An owner of a pod in which a VM was placed at 11."""
-
-    def __init__(self, **event: Any) -> None:
-        self.now_s = 0.0
-        self.position = PLACED
-        self.fold = PodOwner("zone-a", "pod-1", EPOCH, Limits(restarts_max=2))
-        fields: dict[str, Any] = {
-            "type": EventType.PLACED,
-            "life": EPOCH,
-            "pod": "pod-1",
-            "host": "host-1",
-            "answered": 3,
-        } | event
-        self.last = Event(zone="zone-a", kind="vm", id="web-1", at=AT, **fields)
-
-    def take(self) -> list[Effect]:
-        effects, self.fold.effects = self.fold.effects, []
-        return effects
-
-    def send(self, sent: Message) -> list[Effect]:
-        """Deliver a message; a fetch is answered at once."""
-        self.fold.on_message(KEY, sent, self.now_s)
-        effects = self.take()
-        if effects and isinstance(effects[0], Fetch):
-            self.fold.on_fetched(KEY, self.position, self.last, self.now_s)
-            effects = self.take()
-        return effects
-
-    def answer(self, request: Effect, status: Status, **fields: Any) -> list[Effect]:
-        assert isinstance(request, Call | Synchronize)
-        self.fold.on_answer(KEY, request.token, Answer(seq=1, status=status, **fields), self.now_s)
-        return self.take()
-
-    def place(self, asked: Effect, **said: Any) -> Effect:
-        """The zone's owner says where it could go."""
-        assert isinstance(asked, AskPlace)
-        self.fold.on_place(KEY, asked.token, PlaceSaid(**said), self.now_s)
-        return self.take()[-1]
-
-    def store(self, append: Effect) -> list[Effect]:
-        assert isinstance(append, Append)
-        self.position += 1
-        self.fold.on_appended(append.token, self.position, self.now_s)
-        return self.take()
-
-    def synchronized(self, sent: Message, **fields: Any) -> Effect:
-        """The next step for a unit once the device has accepted the life."""
-        (synchronize,) = self.send(sent)
-        effects = self.answer(synchronize, Status.OK, exists=True, definition={}, **fields)
-        return effects[-1]
-
-
-def said(effect: Effect) -> Event:
-    assert isinstance(effect, Append)
-    return effect.events[-1]
 
 
 def test_the_device_is_asked_to_accept_the_life_before_anything_is_called() -> None:
@@ -196,6 +127,76 @@ def test_a_unit_that_would_rather_move_is_handed_off_after_a_crash_and_only_once
     assert event.last is not None
     assert (event.last.ticket, event.last.applied) == (4, True)
     assert isinstance(Owner(moved=5).synchronized(moving), Call)
+
+
+def unreachable(owner: Owner, sent: Message) -> list[Effect]:
+    """The device does not answer for where it is; what the owner does when it would try again."""
+    (synchronize,) = owner.send(sent)
+    assert owner.answer(synchronize, Status.UNREACHABLE, reason="host-1 does not answer") == []
+    owner.now_s += 1.0
+    owner.fold.tick(owner.now_s)
+    return owner.take()
+
+
+def test_what_was_never_called_on_a_lost_host_goes_elsewhere_without_its_device() -> None:
+    owner = Owner(reserves={"cpus": 1})
+    (asked,) = unreachable(owner, message(operation="create", reallocate=True))
+    event = said(owner.place(asked, host="host-2"))
+    assert (event.type, event.existed, event.left, event.to) == (EventType.HANDED_OFF, False, "host-1", "host-2")
+    assert (event.answered, event.last, event.emptied, event.reserves) == (3, None, False, {"cpus": 1})
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"type": EventType.PLACED, "existed": True, "definition": {}},
+        {"type": EventType.CRASHED},
+        {"type": EventType.READY, "life": PLACED},
+        {"type": EventType.PLACED, "moved": 5},
+    ],
+    ids=["it existed where it came from", "its life began with a crash", "it was ready", "it has moved already"],
+)
+def test_what_may_have_been_called_there_waits_for_its_device(last: dict[str, Any]) -> None:
+    effects = unreachable(Owner(**last), message(operation="create", reallocate=True))
+    assert [type(effect) for effect in effects] == [Synchronize]
+
+
+def test_what_a_new_owner_finds_may_have_been_called_by_the_one_before() -> None:
+    owner = Owner()
+    owner.fold = PodOwner("zone-a", "pod-1", PLACED + 1, Limits())
+    effects = unreachable(owner, message(operation="create", epoch=PLACED + 1, life=PLACED + 1, reallocate=True))
+    assert [type(effect) for effect in effects] == [Synchronize]
+
+
+def test_a_call_ends_what_was_never_called() -> None:
+    owner = Owner()
+    call = owner.synchronized(message(operation="create", reallocate=True))
+    owner.store(owner.answer(call, Status.UNREACHABLE)[-1])
+    owner.now_s += 10.0
+    effects = unreachable(owner, message(operation="create", life=owner.position, reallocate=True, attempts=1))
+    assert [type(effect) for effect in effects] == [Synchronize]
+
+
+def test_without_that_policy_it_waits_where_it_was_placed() -> None:
+    effects = unreachable(Owner(), message(operation="create"))
+    assert [type(effect) for effect in effects] == [Synchronize]
+
+
+def test_without_a_place_elsewhere_it_stays_and_asks_again_when_its_device_has_failed_once_more() -> None:
+    owner = Owner()
+    (asked,) = unreachable(owner, message(operation="create", reallocate=True))
+    synchronize = owner.place(asked, reason="no host has room")
+    owner.answer(synchronize, Status.UNREACHABLE)
+    owner.now_s += 5.0
+    owner.fold.tick(owner.now_s)
+    (asked,) = owner.take()
+    assert said(owner.place(asked, host="host-2")).type is EventType.HANDED_OFF
+
+
+def test_what_is_cancelled_before_it_was_called_on_a_lost_host_is_let_go_and_answered_by_the_zone() -> None:
+    mark = Mark(outcome=Outcome.CANCELLED, reason="not needed")
+    event = said(unreachable(Owner(), message(operation="create", mark=mark))[-1])
+    assert (event.type, event.answered, event.to) == (EventType.HANDED_OFF, 3, None)
 
 
 def test_a_migration_lets_go_here_and_is_answered_there() -> None:

@@ -8,6 +8,7 @@ from collections import deque
 from treeward.schemas.events import Event, EventType
 from treeward.supervision.effects import Submit
 from treeward.supervision.placing import Placing
+from treeward.supervision.who_is_where import is_reservation
 
 ROUND_S = 5.0
 """How often is looked for places for those that had none."""
@@ -27,6 +28,10 @@ class Draining:
         self._asked: dict[str, str] = {}
         self._not_before_s: dict[str, float] = {}
         self._to_try: deque[str] = deque()
+        self._leaving: dict[str, str] = {}
+        """What is on its way since an earlier round -> which host it left."""
+        self._stranded: set[str] = set()
+        """What was let go when its host was isolated, and whose unit was answered by that: no other brings it on."""
         self._next_round_s = 0.0
         self._units = 0
 
@@ -51,12 +56,14 @@ class Draining:
             key = self._to_try.popleft()
             place = placed.get(key)
             host = hosts.get(place.host) if place is not None else None
-            if place is None or place.leaving or host is None or not (host.closed or host.pod not in allowed):
+            if place is None or host is None or not (host.closed or host.pod not in allowed):
+                continue
+            if place.leaving and key not in self._stranded:
                 continue
             if self._asked.get(key) == place.host or now_s < self._not_before_s.get(key, 0.0):
                 continue
-            said = placing.find_for(key, now_s)
-            if said.host is None:
+            said = placing.find_for(key, now_s) if not place.leaving else None
+            if said is not None and said.host is None:
                 self.waiting[key] = said.reason or "the zone supervisor is still reading who is where"
                 continue
             self.waiting.pop(key, None)
@@ -75,6 +82,11 @@ class Draining:
         on_host = placing.where.places.on_host
         self._to_try = deque(key for name in placing.closed_hosts() for key in on_host.get(name, ()))
         there = set(self._to_try)
+        before, placed = self._leaving, placing.where.places.placed
+        self._leaving = {
+            key: placed[key].host for key in self._to_try if placed[key].leaving and not is_reservation(key)
+        }
+        self._stranded = {key for key, host in self._leaving.items() if before.get(key) == host}
         for known in (self._asked, self.waiting, self._not_before_s):
             for key in [key for key in known if key not in there]:
                 del known[key]

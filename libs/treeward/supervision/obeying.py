@@ -11,6 +11,7 @@ class Steered(Protocol):
 
     paused: bool
     draining: bool
+    isolated: bool
     policies: dict[str, Any] | None
 
 
@@ -31,5 +32,6 @@ def obey(row: Steered, unit: Message) -> bool:
             return True
         case "destroy":
             row.policies = None
+            row.draining = row.isolated = False  # what is made again under that name is not what was emptied
             return True
     return False

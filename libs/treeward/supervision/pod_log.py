@@ -65,7 +65,8 @@ class PodLog:
         move = row.move
         event.to = move.said.host if move is not None else None
         event.emptied = emptied or (move is not None and move.emptied)
-        event.pod = event.host = event.reserves = None
+        event.pod = event.host = None
+        event.reserves = row.reserves if event.to is not None and row.definition is None else None
         event.existed = row.exists
         event.last_unknown = last_unknown
         if row.device_last:

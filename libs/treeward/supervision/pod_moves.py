@@ -37,12 +37,38 @@ class PodMoves:
     def on_place(self, row: Row, said: PlaceSaid | None, now_s: float) -> None:
         """The zone's owner has answered; None, or neither a place nor a reason: ask again."""
         assert row.hand is not None, "it has asked for this unit"
-        row.phase = Phase.READY
+    def flee(self, row: Row, now_s: float) -> bool:
+        """Let go what was placed on a host that cannot be reached and never called there: that needs no device.
+
+        DESIGN section 6: only a life that began with `placed` and in which nothing was called. A unit that is marked is
+        answered where it goes. False: it stays; without a place elsewhere it asks again when this device has failed it
+        once more.
+        """
+        unit = row.hand
+        assert unit is not None, "something is in hand"
+        if row.accepted or row.key.startswith("host."):
+            return False
+        if unit.mark is not None:
+            self._log.hand_off(row, now_s, f"its device does not answer, and was never called: {row.reason}")
+            return True
+        if not unit.reallocate or row.moved == unit.ticket:
+            return False
+        if row.move is None:
+            self.ask(row, None, now_s)
+            return True
+        if row.move.said.host is None:
+            row.move = None
+            return False
+        self._log.hand_off(row, now_s, f"was never called here, and its policy is to go elsewhere: {row.reason}")
+        return True
+
+        row.phase = _phase_before(row)
         if said is None or (said.host is None and said.reason is None):
             self._retry(row, "waits for the zone supervisor to find a place", now_s)
             return
         row.move = Move(row.hand.ticket, said)
-        row.retries, row.reason = 0, None
+        if row.accepted:  # else it is the device that it has tried so often
+            row.retries, row.reason = 0, None
 
     def leave(self, row: Row, reason: str, now_s: float) -> None:
         """Say in the log that it is about to be taken off its device: who comes next makes it again here."""
@@ -71,7 +97,7 @@ class PodMoves:
         """Nobody answered in time."""
         asking = row.phase is Phase.ASKING
         self._log.effects.append(Abandon(row.token))
-        row.phase = Phase.READY
+        row.phase = _phase_before(row)
         self._retry(row, "the zone supervisor does not answer" if asking else "its device does not answer", now_s)
 
     def _request(self, row: Row, phase: Phase, now_s: float) -> None:
@@ -84,3 +110,8 @@ class PodMoves:
         wait_s = self._limits.busy_retry_min_s * 2.0 ** min(row.retries, DOUBLED_MAX)
         row.not_before_s = now_s + min(self._limits.busy_retry_max_s, wait_s)
         row.retries += 1
+
+
+def _phase_before(row: Row) -> Phase:
+    """Where a row stood that asked for a place: mostly READY, but what flees was never accepted."""
+    return Phase.READY if row.accepted else Phase.INITIALIZED

@@ -29,5 +29,4 @@ def obey_pod_unit(
     if where.has_hosts(name):
         return Conclude(Outcome.FAILED, f"pod {name} still has hosts")
     row.definition = None
-    row.isolated = False
     return Conclude(Outcome.COMPLETED, None)

@@ -11,6 +11,7 @@ from typing import Any
 
 from treeward.schemas.events import Event, EventType, Verdict
 from treeward.schemas.mailbox import Message
+from treeward.supervision.knowledge import began_at
 from treeward.supervision.move import Move
 
 
@@ -75,6 +76,7 @@ class Row:
         "retries",
         "taken_s",
         "token",
+        "untouched",
         "used_s",
         "verdict",
     )
@@ -122,6 +124,13 @@ class Row:
         self.policies: dict[str, Any] | None = None
         self.restarting = False
         """It crashed, and the device has not accepted a life since."""
+        self.untouched = False
+        """Its life began with `placed`, nothing existed then, and nothing has been called since."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the device has accepted this life."""
+        return self.ready_said
 
     @property
     def idle(self) -> bool:
@@ -153,9 +162,10 @@ class Row:
         self.queue.append(message)
         self.queue.sort(key=_ticket)
 
-    def remember(self, event: Event, life: int) -> None:
+    def remember(self, event: Event, position: int, epoch: int) -> None:
         """What the last event of the resource says its process was."""
-        self.life = life
+        self.life = max(began_at(event, position), epoch)
+        self.untouched = event.type is EventType.PLACED and self.life == position and not event.existed
         self.answered = event.answered
         self.host = event.host
         self.definition = event.definition
@@ -200,7 +210,7 @@ class Row:
         self.phase = Phase.INITIALIZED
         self.hand = None
         self.move = None
-        self.ready_said = False
+        self.ready_said = self.untouched = False
         self.retries = 0
         self.queue = []
 

@@ -108,7 +108,7 @@ class WhoIsWhere:
         """`leaving` and `handed_off` show which place was kept; any word that it is somewhere ends that."""
         key, host = event.key, self.places.hosts.get(event.to or "")
         if event.type in (EventType.LEAVING, EventType.HANDED_OFF) and host is not None:
-            need = Need.of(event.kind, event.definition)
+            need = Need.of(event.kind, event.definition or event.reserves)
             self.unreserve(key)
             self.reserve(key, Placed(host.pod, host.name, need.demand, need.spread, None, leaving=True), float("inf"))
         elif event.type in (EventType.PLACED, EventType.CRASHED) or (event.is_outcome and not event.existed):
@@ -124,3 +124,8 @@ class WhoIsWhere:
 def _reservation(key: str) -> str:
     """No key of a resource has this sign."""
     return f">{key}"
+
+
+def is_reservation(key: str) -> bool:
+    """Whether a key of `places` is a place that is kept for something, and not the thing itself."""
+    return key.startswith(">")
