@@ -13,7 +13,7 @@ from treeward.schemas.places import PlaceSaid
 from treeward.supervision.alarms import Alarms
 from treeward.supervision.effects import Abandon, Call, Effect, Fetch, GiveUp, Isolate, Synchronize
 from treeward.supervision.idle_rows import IdleRows
-from treeward.supervision.isolation import asks_to_isolate, is_in_doubt, knows_record
+from treeward.supervision.isolation import asks_to_isolate, knows_record
 from treeward.supervision.knowledge import pod_of
 from treeward.supervision.limits import Limits
 from treeward.supervision.obeying import obey
@@ -113,6 +113,7 @@ class PodOwner:
             del self.rows[key]
             return
         row.remember(event, position, self.epoch)
+        self.drift.remember(key, event)
         for message in early_of(early, row.life):
             if message.released > row.released:
                 self._recovery.hear_release(row, message.released, now_s)
