@@ -240,8 +240,8 @@ MOVING = (
         "what was made is made again",
         "H15",
         S + "pod_owner.py",
-        "        row.make = False\n",
-        "",
+        "        made, row.make = row.make, False\n",
+        "        made = row.make\n",
         (LEAVING,),
     ),
     # what events say

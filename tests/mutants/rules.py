@@ -85,6 +85,7 @@ DESIGN = (
     Rule("4.epoch", "an owner that does not act in its epoch is replaced, and has time to begin"),
     Rule("4.claims", "an older claim changes nothing"),
     Rule("4.adopt", "healthy pods are adopted"),
+    Rule("4.orphan", "a pod that no instance can take is claimed by its zone supervisor"),
     Rule("4.fold", "only allocation waits for the fold of who is where"),
     Rule("4.capacity", "a place is given away once"),
     Rule("4.handed_off", "what was handed off is placed, whatever the unit"),

@@ -1,6 +1,6 @@
 """The safety lines of dispatchers and of what they read: what is held, marked, bounded, sent again, and purged."""
 
-from tests.mutants.table import DISPATCH_UNIT, RECORD_UNIT, D, Mutant, R, S
+from tests.mutants.table import DISPATCH_UNIT, GUARDS, RECORD_UNIT, D, Mutant, R, S
 
 HELD = "tests/unit/test_supervision_held.py"
 PAUSE = "tests/unit/test_supervision_pause.py"
@@ -268,6 +268,7 @@ SENDING = (
         "            if isinstance(result, Refused):\n",
         "            if isinstance(result, Refused):\n                return\n"
         "            if isinstance(result, Refused):\n",
+        (GUARDS,),
     ),
     Mutant(
         "an outcome that ends something has a TTL",

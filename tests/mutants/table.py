@@ -21,6 +21,7 @@ DISPATCH = "tests/property/test_fold_dispatch.py"
 CHILDREN = "tests/unit/test_supervision_children.py"
 RECORD = "tests/property/test_device_record.py"
 RECORD_UNIT = "tests/unit/test_device_record.py"
+GUARDS = "tests/scenarios/test_guards.py"
 PLACEMENT = "tests/property/test_placement.py"
 
 
@@ -242,6 +243,7 @@ MUTANTS = (
         R + "owner_loop.py",
         "Guard(claim_subject, owner.epoch)",
         "Guard(claim_subject + '.none', 0)",
+        (GUARDS,),
     ),
     Mutant(
         "an owner in doubt goes on",
@@ -250,6 +252,7 @@ MUTANTS = (
         "            elif isinstance(result, InDoubt):\n",
         "            elif isinstance(result, InDoubt):\n                return\n"
         "            elif isinstance(result, InDoubt):\n",
+        (GUARDS,),
     ),
     Mutant(
         "a fenced owner goes on",
@@ -347,6 +350,7 @@ MUTANTS = (
         S + "resource_queue.py",
         "min(self.pause_ticket, ticket) if self.paused else ticket",
         "max(self.pause_ticket, ticket)",
+        (DISPATCH_UNIT,),
     ),
     Mutant(
         "purge beyond what is answered",
@@ -354,6 +358,7 @@ MUTANTS = (
         D,
         "below = min(below, history.last + 1 if history is not None else 0)",
         "below += 1",
+        (GUARDS,),
     ),
     Mutant(
         "purge beyond the history",
@@ -361,6 +366,7 @@ MUTANTS = (
         D,
         "below = min(below, history.last + 1 if history is not None else 0)",
         "pass",
+        (GUARDS,),
     ),
     # supervision
     Mutant(

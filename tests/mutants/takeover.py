@@ -1,10 +1,11 @@
 """The safety lines of isolation, of suspicion by report, and of what addresses carry with them when they leave."""
 
-from tests.mutants.table import CHILDREN, POD, POD_UNIT, TAKES, UNPLACED, ZONE_UNIT, Mutant, R, S
+from tests.mutants.table import CHILDREN, GUARDS, POD, POD_UNIT, TAKES, UNPLACED, ZONE_UNIT, Mutant, R, S
 
 ISOLATION = "tests/unit/test_supervision_isolation.py"
 TABLE = "tests/integration/test_device_table.py"
 CLOSED = "tests/integration/test_closed_connections.py"
+CUT_OFF = "tests/scenarios/test_cut_off_supervisor.py"
 MOVES = "tests/unit/test_supervision_moves.py"
 ENGINE = "services/device-simulator/treeward/device_simulator/engine.py"
 
@@ -99,6 +100,46 @@ TAKEOVER = (
         "",
         (CLOSED,),
     ),
+    Mutant(
+        "who is cut off claims",
+        "4.itself",
+        R + "presence.py",
+        "    if not await can_claim(context, zone):\n",
+        "    if False:\n",
+        (CUT_OFF,),
+    ),
+    Mutant(
+        "who is cut off claims root",
+        "4.itself",
+        "services/orchestrator/treeward/orchestrator/orchestrator.py",
+        "            if await can_claim(self.context, ROOT):\n",
+        "            if True:\n",
+        (CUT_OFF,),
+    ),
+    Mutant(
+        "a pod that nobody can take stays nobody's",
+        "4.orphan",
+        S + "children.py",
+        "        return self.last_resort if waited and branch.owner != self.last_resort else None\n",
+        "        return None\n",
+        (CHILDREN,),
+    ),
+    Mutant(
+        "what may have been called flees",
+        "S7.called",
+        S + "row.py",
+        "self.untouched = event.type is EventType.PLACED and self.life == position and not event.existed",
+        "self.untouched = True",
+        (POD_UNIT,),
+    ),
+    Mutant(
+        "what has crashed flees",
+        "S7.called",
+        S + "row.py",
+        "        self.ready_said = self.untouched = False\n",
+        "        self.ready_said = False\n",
+        (POD_UNIT,),
+    ),
     # what PROTOCOL's table of breakages names beside the rows above
     Mutant(
         "`placed` begins no life",
@@ -138,6 +179,7 @@ TAKEOVER = (
         R + "owner_loop.py",
         "        if key in self._uncommitted:\n            self._uncommitted[key].append(effect)\n            return\n",
         "        if key in self._uncommitted:\n            self._send_append(key, effect)\n            return\n",
+        (GUARDS,),
     ),
     Mutant(
         "the device forgets with the object",
@@ -146,5 +188,6 @@ TAKEOVER = (
         '        if operation == "destroy":\n            del self.things[key]\n',
         '        if operation == "destroy":\n            del self.things[key]\n'
         "            self.records[key] = DeviceRecord()\n",
+        (GUARDS,),
     ),
 )

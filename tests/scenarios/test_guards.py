@@ -1,0 +1,159 @@
+"""What stands between an owner and its log, WORK and its history, a device and its memory: in virtual time."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.support.world import ZONE, World, world
+
+from treeward.runtime import codec
+from treeward.runtime.context import Context
+from treeward.runtime.owner_loop import OwnerLoop
+from treeward.schemas import streams, subjects
+from treeward.schemas.device import Answer, Status
+from treeward.schemas.events import Event, EventType
+from treeward.schemas.mailbox import Message
+from treeward.schemas.streams import Retention
+from treeward.simulation.device import DeviceLink
+from treeward.simulation.program import Program
+from treeward.supervision.pod_owner import PodOwner
+
+KEY, POD = "vm.web-1", "pod-1"
+DEVICE = f"tcp://{POD}:1"
+CLAIM = subjects.claim_of_pod(ZONE, POD)
+
+
+class Pod:
+    """One pod's owner with its log, mailbox and device, and nobody else."""
+
+    def __init__(self) -> None:
+        self.world = World(orchestrators=0, supervisors=0, agents=0, latency_s=0.001, limits={})
+        self.world.server.provision(ZONE, Retention())
+        self.gave_up: list[bool] = []
+        """Whether it was fenced, each time that it gave up."""
+        self.epoch = self.claim("agent-1")
+        self.placed = self.log(Event(**self.said(EventType.PLACED, KEY), pod=POD, host="host-1", reserves={}))
+        self.world.add("agent-1", self._own)
+        self.world.start("agent-1")
+        self.world.run_for(0.1)
+
+    def said(self, type_: EventType, key: str, **fields: Any) -> dict[str, Any]:
+        kind, _, id_ = key.partition(".")
+        told = {"type": type_, "zone": ZONE, "kind": kind, "id": id_, "life": 1}
+        return told | {"at": datetime(2026, 1, 1, tzinfo=UTC)} | fields
+
+    def claim(self, instance: str) -> int:
+        return self.log(Event(**self.said(EventType.CLAIMED, f"pod.{POD}"), owner=instance, definition={}))
+
+    def log(self, event: Event) -> int:
+        draft = codec.draft_of(event, instance="somebody", trace=None)
+        position = self.world.server.append(streams.log(ZONE), draft, None, None)
+        assert isinstance(position, int)
+        return position
+
+    def send(self, ticket: int, operation: str) -> None:
+        unit = Message(epoch=self.epoch, life=self.placed, ticket=ticket, previous=0, operation=operation)
+        self.world.server.publish(subjects.mailbox(ZONE, POD, KEY), codec.message_bytes(unit))
+
+    async def _own(self, program: Program, context: Context, stopping: asyncio.Event) -> None:
+        centre = self.world
+        link = DeviceLink(centre.device(DEVICE), centre.loop, program.chance, program.call)
+        owner = OwnerLoop(
+            context,
+            PodOwner(ZONE, POD, self.epoch, context.limits),
+            zone=ZONE,
+            partition=POD,
+            claim_subject=CLAIM,
+            claimed_s=context.now_s(),
+            gave_up=lambda _reason, fenced: self.gave_up.append(fenced),
+            device=program.device_link(link),
+        )
+        await owner.start()
+        await stopping.wait()
+
+
+@contextmanager
+def pod() -> Iterator[Pod]:
+    alone = Pod()
+    try:
+        yield alone
+    finally:
+        alone.world.close()
+
+
+def test_an_owner_that_was_replaced_can_say_nothing_and_stops() -> None:
+    """It has not heard of the claim: the log itself refuses what it says (DESIGN 3.1)."""
+    with pod() as alone:
+        alone.claim("agent-2")
+        before = alone.world.types(KEY)
+        alone.send(5, "create")
+        alone.world.until(lambda: alone.gave_up, "the end of the owner")
+        assert (alone.gave_up, alone.world.types(KEY)) == ([True], before)
+
+
+def test_an_owner_that_cannot_know_whether_it_was_heard_gives_up() -> None:
+    with pod() as alone:
+        alone.world.server.trouble.doubt = 1.0
+        alone.send(5, "create")
+        alone.world.until(lambda: alone.gave_up, "the end of the owner")
+        assert alone.gave_up == [False]
+
+
+def test_a_second_event_of_a_resource_is_not_on_its_way_while_the_first_may_come_behind_it() -> None:
+    """`ready` is refused for a passing reason and repeated; the outcome would be stored before it (PROTOCOL H16)."""
+    with pod() as alone:
+        centre, device = alone.world, alone.world.device(DEVICE)
+        device.trouble.hang = 1.0
+        centre.server.trouble.passing = 1.0
+        alone.send(5, "create")
+        centre.until(lambda: centre.books.entries, "the call has begun")
+        centre.run_for(0.01)
+        centre.server.trouble.passing = 0.0
+        device.clear()
+        centre.until(lambda: "completed" in centre.types(KEY), "the outcome")
+        centre.run_for(1.0)
+        assert centre.types(KEY) == ["placed", "ready", "completed"]
+
+
+def test_nothing_leaves_work_before_its_history_has_it() -> None:
+    """A mirror may stand still after a fault of a server, and copies nothing that is gone by then."""
+    with world() as centre:
+        work, history = streams.work(ZONE), streams.work_history(ZONE)
+        centre.server.stall(history)
+        ticket = centre.submit("vm.one", "create")
+        centre.until(lambda: (ZONE, ticket) in centre.answered, "an outcome")
+        centre.run_for(10.0)
+        assert ticket in centre.server.stream(work).messages
+        centre.server.resume(history)
+        centre.until(lambda: ticket not in centre.server.stream(work).messages, "it is forgotten")
+        assert ticket in centre.server.stream(history).messages
+
+
+def test_what_is_not_answered_stays_in_work_whatever_is_answered_around_it() -> None:
+    with world(pods=2, answered_above_max=2) as centre:
+        centre.done("vm.one", "create")
+        centre.device_of("pod-1").trouble.hang = centre.device_of("pod-2").trouble.hang = 1.0
+        stuck = centre.submit("vm.one", "stop")
+        centre.until(lambda: centre.books.entries[-1].ticket == stuck, "its call has begun")
+        centre.device_of("pod-1").trouble.hang = centre.device_of("pod-2").trouble.hang = 0.0
+        behind = centre.submit("vm.one", "start")
+        others = [centre.submit(f"vm.other-{number}", "create") for number in range(6)]
+        centre.until(lambda: all((ZONE, ticket) in centre.answered for ticket in others), "the others")
+        messages = centre.server.stream(streams.work(ZONE)).messages
+        centre.until(lambda: not any(ticket in messages for ticket in others), "they are forgotten above it")
+        assert [ticket in messages for ticket in (stuck - 1, stuck, behind)] == [False, True, True]
+
+
+def test_the_simulated_device_remembers_what_it_has_answered_for_longer_than_the_object() -> None:
+    with world() as centre:
+        created = centre.done("vm.one", "create")
+        centre.done("vm.one", "destroy")
+        answers: list[Answer] = []
+        copy: dict[str, Any] = {"zone": ZONE, "kind": "vm", "id": "one", "verb": "call", "operation": "create"}
+        copy |= {"life": created.life, "owner": "agent-1", "ticket": created.ticket, "host": created.host}
+        device = centre.device_of("pod-1")
+        device.handle(1, copy | {"owner": device.records[f"{ZONE}.vm.one"].owner}, answers.append)
+        centre.run_for(1.0)
+        assert [answer.status for answer in answers] == [Status.OLDER]
