@@ -30,7 +30,10 @@ def pause(
     server: Server = None,
     as_json: Json = False,
 ) -> None:
-    """Hold what comes behind this for a resource, or for all in a pod, until `resume`."""
+    """Hold what comes behind this for a resource, or for all in a pod, until `resume`.
+
+    A whole zone is paused as root.zone.ID: nothing of it is sent any more. `treeward explain` tells who did it and why.
+    """
     Asking(reason, by, wait, timeout, server, as_json).submit(address, "pause")
 
 
@@ -43,7 +46,7 @@ def resume(
     server: Server = None,
     as_json: Json = False,
 ) -> None:
-    """Let a paused resource or pod go on; for a host or pod it also ends a drain."""
+    """Let a paused resource, pod or zone (root.zone.ID) go on; of a host, pod or zone it also ends a drain."""
     Asking(reason, by, wait, timeout, server, as_json).submit(address, "resume")
 
 
@@ -56,12 +59,12 @@ def release(
     server: Server = None,
     as_json: Json = False,
 ) -> None:
-    """Let a quarantined resource out: its process is tried again."""
+    """Let a quarantined resource or pod (ZONE.pod.ID) out: its process is tried again. Zones are never quarantined."""
     Asking(reason, by, wait, timeout, server, as_json).submit(address, "release")
 
 
 def drain(
-    target: Annotated[str, typer.Argument(metavar="ZONE.host.ID|ZONE.pod.ID|INSTANCE")],
+    target: Annotated[str, typer.Argument(metavar="ZONE.host.ID|ZONE.pod.ID|root.zone.ID|INSTANCE")],
     reason: Reason = None,
     by: By = None,
     wait: Wait = False,
@@ -69,7 +72,10 @@ def drain(
     server: Server = None,
     as_json: Json = False,
 ) -> None:
-    """Empty a host or pod: nothing new is placed there, what is there moves. Or let an instance hand over and end."""
+    """Empty a host or pod: nothing new is placed there, what is there moves. Or let an instance hand over and end.
+
+    In a zone (root.zone.ID) nothing new is placed either; what is there stays and works, since it has nowhere to go.
+    """
     if is_token(target):
         run(_tell(server, target, "drain", as_json=as_json))
     Asking(reason, by, wait, timeout, server, as_json).submit(target, "drain")

@@ -92,7 +92,7 @@ def _explain_steering(facts: Facts) -> list[str]:
     said += [f"{drain_in_words(facts, each)}." for each in own if each.operation == "drain"]
     left = facts.emptying
     if left is not None:
-        said.append(f"{left['left']} resources are still there.")
+        said.append("1 resource is still there." if left["left"] == 1 else f"{left['left']} resources are still there.")
     if left is not None and left.get("waiting"):
         said.append(f"{left['waiting']} of them cannot leave; of {left['first']}: {left['reason']}.")
     return said

@@ -1,0 +1,1 @@
+"""Reasons to wait, each brought about by the services themselves, and what `explain` says of it."""
