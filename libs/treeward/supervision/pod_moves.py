@@ -34,9 +34,6 @@ class PodMoves:
         )
         self._log.effects.append(AskPlace(row.key, row.token, asked))
 
-    def on_place(self, row: Row, said: PlaceSaid | None, now_s: float) -> None:
-        """The zone's owner has answered; None, or neither a place nor a reason: ask again."""
-        assert row.hand is not None, "it has asked for this unit"
     def flee(self, row: Row, now_s: float) -> bool:
         """Let go what was placed on a host that cannot be reached and never called there: that needs no device.
 
@@ -62,6 +59,9 @@ class PodMoves:
         self._log.hand_off(row, now_s, f"was never called here, and its policy is to go elsewhere: {row.reason}")
         return True
 
+    def on_place(self, row: Row, said: PlaceSaid | None, now_s: float) -> None:
+        """The zone's owner has answered; None, or neither a place nor a reason: ask again."""
+        assert row.hand is not None, "it has asked for this unit"
         row.phase = _phase_before(row)
         if said is None or (said.host is None and said.reason is None):
             self._retry(row, "waits for the zone supervisor to find a place", now_s)

@@ -13,7 +13,7 @@ from treeward.schemas.places import PlaceSaid
 from treeward.supervision.alarms import Alarms
 from treeward.supervision.effects import Abandon, Call, Effect, Fetch, GiveUp, Isolate, Synchronize
 from treeward.supervision.idle_rows import IdleRows
-from treeward.supervision.isolation import asks_to_isolate, knows_record
+from treeward.supervision.isolation import asks_to_isolate, is_in_doubt, knows_record
 from treeward.supervision.knowledge import pod_of
 from treeward.supervision.limits import Limits
 from treeward.supervision.obeying import obey
@@ -113,7 +113,6 @@ class PodOwner:
             del self.rows[key]
             return
         row.remember(event, position, self.epoch)
-        self.drift.remember(key, event)
         for message in early_of(early, row.life):
             if message.released > row.released:
                 self._recovery.hear_release(row, message.released, now_s)
@@ -237,6 +236,8 @@ class PodOwner:
             row.token = self._log.token()
             self._alarms.expect(row.key, row.token, now_s + self.limits.call_timeout_s)
             self.effects.append(Isolate(row.key, row.token, row.life))
+        elif row.untouched and row.retries and self._moves.flee(row, now_s):
+            pass
         elif row.phase is Phase.INITIALIZED:
             if not self._recovery.may_begin(row, now_s):
                 return
@@ -257,8 +258,6 @@ class PodOwner:
         elif row.phase in (Phase.ASKING, Phase.EMPTYING):
             self._moves.on_silence(row, now_s)
             self._advance(row, now_s)
-        elif row.untouched and row.retries and self._moves.flee(row, now_s):
-            pass
         elif row.phase in (Phase.SYNCHRONIZING, Phase.ISOLATING):
             self.effects.append(Abandon(row.token))
             row.phase = Phase.INITIALIZED
@@ -287,6 +286,7 @@ class PodOwner:
                 self._recovery.crash(row, verdict, reason, now_s)
             case Act():
                 row.phase = Phase.CALLED
+                row.untouched = False
                 row.called_s = now_s
                 row.token = self._log.token()
                 self._alarms.expect(row.key, row.token, now_s + self.limits.call_timeout_s)
@@ -308,7 +308,6 @@ class PodOwner:
         else:
             reason = f"its device cannot isolate it: {answer.reason or answer.status.value}"
             self._log.answer(row, Outcome.FAILED, reason, now_s, then="isolated")
-                row.untouched = False
 
     def _let_go(self, row: Row, reason: str, answer: Answer | None, now_s: float) -> None:
         """Its place was isolated: it leaves without it. What the log says of it is all that can be known.
