@@ -7,8 +7,8 @@ PAUSE = "tests/unit/test_supervision_pause.py"
 WHAT_IS_READ = "tests/scenarios/test_what_is_read.py"
 STEERING = "tests/scenarios/test_zone_steering.py"
 LOW_WATER = "tests/property/test_low_water.py"
-BUS_READER = "tests/integration/test_bus_reader.py"
-BUS_APPENDER = "tests/integration/test_bus_appender.py"
+BUS_READER = "tests/integration/test_bus_reader.py::test_"
+REPLACED = "tests/integration/test_bus_appender.py::test_a_replaced_owner_is_refused_and_nothing_of_it_is_stored"
 DRAFTS = "tests/unit/test_drafts.py"
 READER = "libs/treeward/bus/reader.py"
 SHIPMENT = "libs/treeward/bus/shipment.py"
@@ -209,7 +209,7 @@ SENDING = (
         READER,
         "        if sequence != self._sequence + 1:\n            self._renew()\n            return\n",
         "",
-        (BUS_READER,),
+        (BUS_READER + "a_message_lost_on_its_way_is_read_again_when_the_next_one_comes",),
     ),
     Mutant(
         "what has aged out is no gap",
@@ -217,7 +217,7 @@ SENDING = (
         READER,
         "        return anew or (state.first > self._covered + 1 and not self._purged_is_fine)\n",
         "        return anew\n",
-        (BUS_READER,),
+        (BUS_READER + "a_reader_is_told_when_what_it_wanted_next_has_aged_out",),
     ),
     Mutant(
         "what is replaced in the bucket meanwhile is missed",
@@ -242,7 +242,7 @@ SENDING = (
         S + "low_water.py",
         "            if ticket <= up_to and ticket not in unanswered:\n",
         "            if ticket not in unanswered:\n",
-        (LOW_WATER,),
+        (GUARDS,),
     ),
     # on the wire
     Mutant(
@@ -251,7 +251,7 @@ SENDING = (
         SHIPMENT,
         "            yield self._command(shipment.drafts[0], shipment.first_id, self._guard_lines, reply)\n",
         '            yield self._command(shipment.drafts[0], shipment.first_id, "", reply)\n',
-        (BUS_APPENDER,),
+        (REPLACED,),
     ),
     Mutant(
         "a batch has no guard",
@@ -259,7 +259,7 @@ SENDING = (
         SHIPMENT,
         "                lines += self._guard_lines\n",
         "                pass\n",
-        (BUS_APPENDER,),
+        (REPLACED,),
     ),
     Mutant(
         "a refused owner goes on",
@@ -317,7 +317,7 @@ SENDING = (
         "services/device-simulator/treeward/device_simulator/journal.py",
         "        return world, records\n",
         "        return world, {}\n",
-        ("tests/integration/test_device_restart.py",),
+        ("tests/integration/test_device_restart.py::test_an_accepted_life_fences_after_kill_9_as_before",),
     ),
     Mutant(
         "the guard forgets its records when it ends",

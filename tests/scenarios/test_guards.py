@@ -131,19 +131,38 @@ def test_nothing_leaves_work_before_its_history_has_it() -> None:
         assert ticket in centre.server.stream(history).messages
 
 
+def stuck_below_others(centre: World) -> tuple[int, list[int]]:
+    """A unit is called and not answered; the tickets of it and of six others that come after it."""
+    centre.done("vm.one", "create")
+    devices = [centre.device_of(pod) for pod in ("pod-1", "pod-2")]
+    for device in devices:
+        device.trouble.hang = 1.0
+    stuck = centre.submit("vm.one", "stop")
+    centre.until(lambda: centre.books.entries[-1].ticket == stuck, "its call has begun")
+    for device in devices:
+        device.trouble.hang = 0.0
+    return stuck, [centre.submit(f"vm.other-{number}", "create") for number in range(6)]
+
+
 def test_what_is_not_answered_stays_in_work_whatever_is_answered_around_it() -> None:
     with world(pods=2, answered_above_max=2) as centre:
-        centre.done("vm.one", "create")
-        centre.device_of("pod-1").trouble.hang = centre.device_of("pod-2").trouble.hang = 1.0
-        stuck = centre.submit("vm.one", "stop")
-        centre.until(lambda: centre.books.entries[-1].ticket == stuck, "its call has begun")
-        centre.device_of("pod-1").trouble.hang = centre.device_of("pod-2").trouble.hang = 0.0
+        stuck, others = stuck_below_others(centre)
         behind = centre.submit("vm.one", "start")
-        others = [centre.submit(f"vm.other-{number}", "create") for number in range(6)]
-        centre.until(lambda: all((ZONE, ticket) in centre.answered for ticket in others), "the others")
         messages = centre.server.stream(streams.work(ZONE)).messages
-        centre.until(lambda: not any(ticket in messages for ticket in others), "they are forgotten above it")
+        centre.until(lambda: not any(ticket in messages for ticket in others), "they are answered, and forgotten")
         assert [ticket in messages for ticket in (stuck - 1, stuck, behind)] == [False, True, True]
+
+
+def test_above_a_unit_that_is_stuck_nothing_leaves_work_before_its_history_has_it_either() -> None:
+    with world(pods=2, answered_above_max=2) as centre:
+        history = streams.work_history(ZONE)
+        centre.server.stall(history)
+        _, others = stuck_below_others(centre)
+        centre.until(lambda: all((ZONE, ticket) in centre.answered for ticket in others), "an outcome of each")
+        centre.run_for(5.0)
+        assert set(others) <= set(centre.server.stream(streams.work(ZONE)).messages)
+        centre.server.resume(history)
+        assert set(others) <= set(centre.server.stream(history).messages)
 
 
 def test_the_simulated_device_remembers_what_it_has_answered_for_longer_than_the_object() -> None:
