@@ -103,6 +103,8 @@ class OwnerLoop:
         self._uncommitted: dict[str, list[effects.Append]] = {}
         """Resources with an event on its way to the log, and what is to follow it."""
         self._carrying = False
+        self._now_s = 0.0
+        """When what is being carried out was caused."""
         self.closed = False
 
     async def start(self) -> None:
@@ -134,11 +136,12 @@ class OwnerLoop:
         if self._reader is not None:
             await self._reader.close()
 
-    def carry_out(self) -> None:
-        """Carry out what the fold has decided since, in order."""
-        if self._carrying or self.closed:
+    def carry_out(self, now_s: float | None = None) -> None:
+        """Carry out what the fold has decided since, in order; `now_s`: when what made it decide was heard."""
+        if self._carrying or self.closed or not self.owner.effects:
             return
         self._carrying = True
+        self._now_s = self.context.now_s() if now_s is None else now_s
         try:
             while self.owner.effects and not self.closed:
                 batch, self.owner.effects = self.owner.effects, []
@@ -153,7 +156,7 @@ class OwnerLoop:
         match effect:
             case effects.Append():
                 self._append(effect)
-            case effects.Call() | effects.Synchronize() | effects.Isolate():
+            case effects.Call() | effects.Synchronize() | effects.Observe() | effects.Isolate():
                 self._request(effect)
             case effects.Abandon(token):
                 number = self._requests.pop(token, None)
@@ -195,7 +198,7 @@ class OwnerLoop:
             del self._uncommitted[key]
 
     def _send_append(self, key: str, effect: effects.Append) -> None:
-        begun_s = self.context.now_s()
+        begun_s = self._now_s
         trace = self.telemetry.context_of(effect)
         drafts = [codec.draft_of(event, instance=self.context.instance, trace=trace) for event in effect.events]
 
@@ -213,9 +216,10 @@ class OwnerLoop:
                 self.owner.give_up(f"an append is in doubt: {result.reason}", fenced=False)
             else:
                 self.telemetry.appended(effect, trace, begun_s, now_s)
+                self._now_s = now_s
                 self._next_append(key)
                 self.owner.on_appended(effect.token, result, now_s)
-            self.carry_out()
+            self.carry_out(now_s)
 
         self._appender.append(drafts, done)
 
@@ -231,26 +235,25 @@ class OwnerLoop:
 
     # --- device --------------------------------------------------------------------------------------------------
 
-    def _request(self, effect: effects.Call | effects.Synchronize | effects.Isolate) -> None:
+    def _request(self, effect: effects.DeviceRequest) -> None:
         assert self._device is not None, "only an owner with a device asks one"
         kind, _, id_ = effect.key.partition(".")
-        fields: dict[str, Any] = {"zone": self.zone, "kind": kind, "id": id_}
-        begun_s = self.context.now_s()
+        begun_s = self._now_s
         trace = self.telemetry.begin_request(effect)
-        match effect:
-            case effects.Isolate():
-                fields |= {"verb": "isolate"}
-            case effects.Call(message=unit):
-                fields |= {"life": effect.life, "owner": self.context.instance, "host": effect.host}
+        fields: dict[str, Any] = {"zone": self.zone, "kind": kind, "id": id_}
+        if isinstance(effect, effects.Isolate):
+            fields["verb"] = "isolate"
+        elif isinstance(effect, effects.Observe):
+            fields["verb"] = "observe"
+        else:
+            fields |= {"life": effect.life, "owner": self.context.instance, "host": effect.host}
+            if isinstance(effect, effects.Call):
+                unit = effect.message
+                spec = _for_device(kind, unit.spec)
                 fields |= {
-                    "verb": "call",
-                    "ticket": unit.ticket,
-                    "operation": unit.operation,
-                    "spec": _for_device(kind, unit.spec),
-                }
-                fields |= {"trace": trace}
-            case effects.Synchronize():
-                fields |= {"life": effect.life, "owner": self.context.instance, "host": effect.host}
+                    "verb": "call", "ticket": unit.ticket, "operation": unit.operation, "spec": spec, "trace": trace,
+                }  # fmt: skip
+            else:
                 fields |= {"verb": "synchronize", "definition": effect.definition, "absent": effect.absent}
 
         def done(answer: Answer) -> None:
@@ -261,7 +264,7 @@ class OwnerLoop:
             self.telemetry.end_request(effect, trace, answer, begun_s, now_s)
             owner: DeviceOwner = self.owner  # type: ignore[assignment]  # only device owners ask a device
             owner.on_answer(effect.key, effect.token, answer, now_s)
-            self.carry_out()
+            self.carry_out(now_s)
 
         self._requests[effect.token] = self._device.request(fields, done)
 
@@ -274,8 +277,9 @@ class OwnerLoop:
         if message is None:
             self.context.log.warning("a mailbox message cannot be read and is dropped", subject=stored.subject)
             return
-        self.owner.on_message(subjects.parse_mailbox(stored.subject)[2], message, self.context.now_s())
-        self.carry_out()
+        now_s = self.context.now_s()
+        self.owner.on_message(subjects.parse_mailbox(stored.subject)[2], message, now_s)
+        self.carry_out(now_s)
 
     def _on_mailbox_lost(self) -> None:
         """The memory stream was lost or made anew: what was in it is sent again, we only read on."""

@@ -7,12 +7,14 @@ import json
 from collections.abc import Callable
 
 from treeward.bus.interface import Subscription
+from treeward.runtime.background import Background
 from treeward.runtime.branch_policies import BranchPolicies
 from treeward.runtime.branches import Claimed
 from treeward.runtime.context import Context
 from treeward.runtime.device_client import Device, DeviceClient, InvalidDeviceAddressError
 from treeward.runtime.doubts import Doubts
 from treeward.runtime.owner_loop import OwnerLoop
+from treeward.runtime.tasks import Tasks
 from treeward.schemas import subjects
 from treeward.supervision.pod_owner import PodOwner
 from treeward.supervision.self_suspicion import Escalation
@@ -48,6 +50,7 @@ class PodInCharge:
         )
         self._answers: Subscription | None = None
         self._policies: BranchPolicies | None = None
+        self._tasks = Tasks()
 
     def follow(self, policies: BranchPolicies) -> None:
         """Go by what the pod and its zone say of restarts."""
@@ -59,11 +62,22 @@ class PodInCharge:
         await self._loop.start()
         self._answers = await self._context.bus.serve(subjects.owner_api("explain", self.zone, self.pod), self._explain)
         metrics = self._context.metrics
-        metrics.gauge(names.ROWS, self.zone, self.pod).follow(lambda: len(self.owner.rows))
+        metrics.gauge(names.ROWS, self.zone, self.pod).follow(lambda: self.owner.in_use)
         metrics.gauge(names.MAILBOX_UNITS, self.zone, self.pod).follow(
             lambda: sum(len(row.queue) for row in self.owner.rows.values())
         )
         Doubts(self.owner.rows, self.owner.epoch, self._context.now_s).show(metrics, self.zone, self.pod)
+        if self._device is not None:
+            background = Background(
+                self._context, self.zone, self.pod, self.owner.epoch,
+                look=self._look, looks=lambda: self.owner.drift.looks,
+            )  # fmt: skip
+            self._tasks.spawn(background.run(), name=f"background of {self.zone}.{self.pod}")
+
+    def _look(self, key: str) -> None:
+        if not self.owner.stopping:
+            self.owner.drift.look(key)
+            self._loop.carry_out()
 
     async def _explain(self, _subject: str, body: bytes) -> bytes:
         device = self._device
@@ -88,6 +102,7 @@ class PodInCharge:
 
     async def close(self) -> None:
         """Stop at once."""
+        self._tasks.close()
         await self._loop.close()
         if self._policies is not None:
             self._policies.leave(self.pod, self.owner.policies)

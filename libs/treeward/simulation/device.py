@@ -105,6 +105,8 @@ class SimulatedDevice:
             self._call(seq, zone_key, fields, reply)
         elif fields["verb"] == "isolate":
             self._isolate(seq, zone_key, fields, reply)
+        elif fields["verb"] == "observe":
+            self._observe(seq, zone_key, fields, reply)
         else:
             self._synchronize(seq, zone_key, fields, reply)
 
@@ -149,6 +151,11 @@ class SimulatedDevice:
     def _host_of(self, key: str, fields: dict[str, Any]) -> str | None:
         thing = self.things.get(key)
         return fields.get("host") or (thing.host if thing is not None else None)
+
+    def _observe(self, seq: int, key: str, fields: dict[str, Any], reply: Reply) -> None:
+        host = self._host_of(key, fields)
+        away = host in self.trouble.unreachable or self._is_isolated(key, host)
+        reply(self._answer(seq, key, Status.UNREACHABLE if away else Status.OK, None))
 
     def _synchronize(self, seq: int, key: str, fields: dict[str, Any], reply: Reply) -> None:
         host = self._host_of(key, fields)
@@ -261,6 +268,10 @@ class SimulatedDevice:
             if thing is not None:
                 return f"{key} exists already"
             self.things[key] = Thing(fields.get("host"), complete_spec(fields["kind"], "create", spec))
+            return None
+        if operation == "restore":
+            host = thing.host if thing is not None else fields.get("host")
+            self.things[key] = Thing(host, dict(spec["definition"]))
             return None
         if thing is None:
             return f"{key} does not exist"

@@ -12,6 +12,7 @@ from treeward.simulation.device import DeviceLink
 from treeward.simulation.plan import Fault, device_of
 from treeward.simulation.program import Program
 from treeward.simulation.server import Trouble
+from treeward.simulation.tampering import tamper
 
 if TYPE_CHECKING:
     from treeward.simulation.run import Run
@@ -86,6 +87,8 @@ class Faults:
         elif kind == "device_cut":
             assert program is not None
             self._cut_from_devices(fault, list(program.devices))
+        elif kind == "device_tamper":
+            self._tamper(fault)
         elif kind == "device_dies":
             self._device_dies(fault)
         elif kind.startswith("device_"):
@@ -127,6 +130,14 @@ class Faults:
             if not device.dead:
                 device.die()
                 self._run.judge.lost_pods.append((fault.target, pod))
+
+    def _tamper(self, fault: Fault) -> None:
+        """Somebody changes something at a device of a zone, or takes it away."""
+        run, pick = self._run, int(fault.at_s * 1000)
+        devices = [device for name, device in sorted(run.devices.items()) if fault.target in name or "all" in name]
+        key = tamper(devices[pick % len(devices)], fault.target, pick, run.trace, remove=fault.value < 0.5)
+        if key is not None:
+            run.judge.tampered.add(key)
 
     def _cut_from_devices(self, fault: Fault, links: list[DeviceLink]) -> None:
         for link in links:

@@ -4,13 +4,14 @@ It sees everything at the moment it happens, so it can say what a look at the en
 *after* it was answered, that a call began while another was in progress, that a purge took what nobody has answered.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from treeward.bus.interface import Stored
 from treeward.runtime import codec
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT, SUPERVISED_KINDS
 from treeward.schemas.events import Event, EventType, Verdict
+from treeward.schemas.policies import OnDrift
 from treeward.schemas.units import STEERING, InvalidUnitError, Unit, parse_unit
 from treeward.simulation.device import Books, Entry, SimulatedDevice
 from treeward.simulation.server import BusServer
@@ -58,6 +59,8 @@ class Judge:
         """Zone and key -> position and last event of each resource."""
         self.open = 0
         """Units that are accepted and not answered."""
+        self.tampered: set[str] = set()
+        """Addresses at which somebody has changed a device."""
         self.lost_pods: list[tuple[str, str | None]] = []
         """Zone and pod whose device has died."""
         self._server = server
@@ -122,6 +125,8 @@ class Judge:
                 f"{address} {event.type} at {position}: {event.answered} after {before[1].answered}",
             )
         self.last[event.zone, event.key] = (position, event)
+        if event.drift is not None and address not in self.tampered:
+            self.note("drift that nobody made", f"{address} {event.type} at {position}: {event.drift}")
         if not event.is_outcome or ticket is None:
             return
         unit = self.submitted.get((event.zone, ticket))
@@ -212,7 +217,7 @@ class Judge:
                 f"{entry.key} ticket {entry.ticket} of life {entry.life} after {life}",
             )
         self._highest[entry.key] = (max(ticket, entry.ticket), max(life, entry.life))
-        if entry.operation in ("create", "make"):
+        if entry.operation in ("create", "make", "restore"):
             elsewhere = [
                 name for name, device in self._devices.items() if name != entry.device and entry.key in device.things
             ]
@@ -251,6 +256,21 @@ class Judge:
             for (zone, _), (_, event) in self.last.items()
         )
 
+    def is_something_unnoticed(self) -> bool:
+        """Whether others have changed something that the log does not tell yet, or that is still to be restored."""
+        for address in self.tampered:
+            zone, _, key = address.partition(".")
+            known = self.last.get((zone, key))
+            if known is None:
+                continue
+            event = known[1]
+            if event.drift is not None and event.drift.policy is OnDrift.RESTORE:
+                return True
+            here = [device.things[address].definition for device in self._devices.values() if address in device.things]
+            if here != ([said] if (said := _said_to_exist(event)) is not None else []) and not event.existed:
+                return True
+        return False
+
     def unanswered(self) -> list[tuple[str, int, Submitted]]:
         """What is accepted and has no outcome."""
         return [
@@ -285,7 +305,9 @@ class Judge:
         self, zone: str, key: str, position: int, event: Event, places: list[tuple[str, SimulatedDevice]]
     ) -> None:
         """What the last event says of a resource is what its device has, and no other device has it."""
-        definition = event.definition if event.pod is not None or event.existed else None
+        definition = _said_to_exist(event)
+        if event.drift is not None and event.drift.policy is OnDrift.RESTORE:
+            self.note("not restored", f"{zone}.{key}: {event.type} at {position} says {event.drift}")
         if len(places) > 1:
             self.note("two objects", f"{zone}.{key} is at {[name for name, _ in places]}")
         elif not places and definition is not None and not event.existed:
@@ -295,6 +317,13 @@ class Judge:
             if definition != thing.definition or (event.host != thing.host and not event.existed):
                 says, has = f"{definition} on {event.host}", f"{thing.definition} on {thing.host}"
                 self.note("honest", f"{zone}.{key}: {event.type} at {position} says {says}, the device has {has}")
+
+
+def _said_to_exist(event: Event) -> dict[str, Any] | None:
+    """What the last event of a resource says that its device has."""
+    if event.drift is not None:
+        return event.drift.definition
+    return event.definition if event.pod is not None or event.existed else None
 
 
 def _call(entry: Entry) -> str:

@@ -5,10 +5,11 @@ them come when something is being done.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 from treeward.simulation.plan import Fault, Plan, Shape, Wish, make_budget, make_shape, zone_name
-from treeward.simulation.wishes import READY_S, Wisher, configure, crowd, set_up
+from treeward.simulation.wishes import READY_S, Wisher, configure, crowd, on_drift, set_up
 
 OF_PROGRAMS = {
     "kill": 4,
@@ -65,6 +66,8 @@ POLICIES_IN = 0.5
 CROWDS_IN = 0.3
 """How many of those have a crowd whose calls all fail, hang or are lost at once."""
 AT_ONCE = ("device_fail", "device_fail", "device_eat", "device_lose")
+DRIFT_IN = 0.2
+"""In how many runs somebody changes things at the devices."""
 KINDS = OF_PROGRAMS | OF_ZONES | OF_THE_BUS | OF_AGENTS
 
 
@@ -85,6 +88,13 @@ def make_plan(seed: int) -> Plan:
             wishes += crowd(shape, steering, len(wishes), at_s)
             faults.append(Fault(at_s - 0.05, steering.choice(AT_ONCE), zone_name(0), seconds, 1.0))
             end_s = max(end_s, at_s + seconds)
+    if (others := Random(f"drift/{seed}")).random() < DRIFT_IN:
+        shape = replace(shape, background_s=others.choice((0.5, 1.0, 3.0)))
+        wishes += on_drift(shape, others, len(wishes), end_s)
+        for _ in range(others.choice((1, 2, 5))):
+            at_s = others.uniform(READY_S, end_s + 1.0)
+            target = zone_name(others.randrange(shape.zones))
+            faults.append(Fault(at_s, "device_tamper", target, 0.0, others.random()))
     return Plan(seed, shape, tuple(wishes), tuple(sorted(faults, key=lambda fault: fault.at_s)), end_s + 2.0)
 
 

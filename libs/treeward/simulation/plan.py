@@ -36,6 +36,8 @@ class Shape:
     pod_restarts_per_s: float = 200.0
     pod_restarts_at_once: int = 256
     failed_at_once_min: int = 10
+    background_s: float = 86_400.0
+    """Within so long every resource is compared with its device."""
 
     @property
     def tight(self) -> bool:

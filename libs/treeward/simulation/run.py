@@ -116,6 +116,7 @@ class Run:
             "pod_restarts_per_s": shape.pod_restarts_per_s,
             "pod_restarts_at_once": shape.pod_restarts_at_once,
             "backoff_max_s": 1.0,
+            "background_synchronization_s": shape.background_s,
             "device": None if shape.device_per_pod else "tcp://all:1",
         }
         program = Program(
@@ -193,9 +194,10 @@ class Run:
 
     @property
     def _over(self) -> bool:
-        """Whether all wishes were accepted or given up, what was accepted is answered, and what was lost is back."""
+        """Whether all wishes are settled, what was lost is back, and what others have changed is known."""
         asked = self.looked_after and len(self.receipts) == len(self.plan.wishes)
-        return asked and self.judge.open == 0 and not self.judge.is_something_lost()
+        judge = self.judge
+        return asked and judge.open == 0 and not judge.is_something_lost() and not judge.is_something_unnoticed()
 
     # programs
 

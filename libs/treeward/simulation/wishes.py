@@ -171,6 +171,20 @@ def configure(shape: Shape, chance: Random, first: int, end_s: float) -> list[Wi
     return wishes
 
 
+def on_drift(shape: Shape, chance: Random, first: int, end_s: float) -> list[Wish]:
+    """What is to be done about what others change, as people set it for pods and single resources while it goes on."""
+    wishes = []
+    for number in range(first, first + chance.choice((1, 2, 4))):
+        zone = zone_name(chance.randrange(shape.zones))
+        pod = f"pod.pod-{chance.randrange(shape.pods)}"
+        key = chance.choice((pod, pod, "vm.vm-0"))
+        policy = chance.choice(("report", "restore", "restore", "accept"))
+        at_s = chance.choice((READY_S - 0.5, chance.uniform(READY_S, end_s)))
+        body = {"operation": "configure", "spec": {"on_drift": policy}}
+        wishes.append(Wish(number, at_s, chance.randrange(2), zone, key, body))
+    return wishes
+
+
 def crowd(shape: Shape, chance: Random, first: int, at_s: float) -> list[Wish]:
     """As many as fit of which each is asked for something at the same time."""
     count = 4 if shape.tight else chance.choice((4, 8, 12))

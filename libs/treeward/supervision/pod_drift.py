@@ -22,7 +22,7 @@ from treeward.supervision.drift import (
     policy_of,
     standing_drift,
 )
-from treeward.supervision.effects import Abandon, Fetch, Observe
+from treeward.supervision.effects import Abandon, Fetch, Observe, Synchronize
 from treeward.supervision.idle_rows import IdleRows
 from treeward.supervision.knowledge import pod_of
 from treeward.supervision.limits import Limits
@@ -55,6 +55,8 @@ class PodDrift:
         self.asked: dict[int, Look] = {}
         """Token of an observation -> what it is compared with."""
         self._fetching: set[str] = set()
+        self._emptied: dict[str, int] = {}
+        """What is accepted to be gone, and the life in which its device was told so."""
         self._limits = limits
         self._log = log
         self._policies = policies
@@ -153,11 +155,21 @@ class PodDrift:
             case Report(drift):
                 drifts[row.key] = drift
                 self._log.drifted(row, now_s, _sentence(found))
+            case Accept(drift) if not drift.exists and self._emptied.pop(row.key, 0) != row.life:
+                self._empty(row, now_s)
             case Accept(drift):
                 drifts[row.key] = drift
                 row.definition = drift.definition
                 self._log.drifted(row, now_s, f"{_sentence(found)}; that is accepted")
                 del drifts[row.key]
+
+    def _empty(self, row: Row, now_s: float) -> None:
+        """Before its address is given back: no late copy of a request of this life may make it again (DeviceRecord)."""
+        self._emptied[row.key] = row.life
+        row.phase = Phase.SYNCHRONIZING
+        row.token = self._log.token()
+        self._alarms.expect(row.key, row.token, now_s + self._limits.call_timeout_s)
+        self._log.effects.append(Synchronize(row.key, row.token, row.life, row.host, None, absent=True))
 
     def on_called(self, row: Row, answer: Answer) -> None:
         """A unit was applied or refused. What it has made of a changed object is desired; a refusal changes nothing."""

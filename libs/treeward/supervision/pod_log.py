@@ -1,6 +1,6 @@
 """What the owner of a pod says: the events of its rows, and what each append is to bring about once it is stored."""
 
-from treeward.schemas.events import DeviceOutcome, Event, EventType, Outcome, Verdict
+from treeward.schemas.events import DeviceOutcome, Drift, Event, EventType, Outcome, Verdict
 from treeward.schemas.mailbox import Message
 from treeward.supervision import events
 from treeward.supervision.effects import Abandon, Append, Effect, Work
@@ -16,6 +16,8 @@ class PodLog:
         self.effects: list[Effect] = []
         self.stored_up_to = epoch
         """A fetch must be at least as new."""
+        self.drifts: dict[str, Drift] = {}
+        """What others have changed, as every event of it says until that is settled; few, so no field of a row."""
         self._tokens = 0
         self._waiting: dict[int, tuple[str, str]] = {}
         """Token of an append -> the row that it moves on, and to what."""
@@ -38,13 +40,20 @@ class PodLog:
         """The device has accepted the life: said once, and nothing waits for it."""
         self.effects.append(Append((self._event(row, EventType.READY, now_s),), self.token()))
 
+    def made(self, row: Row, now_s: float) -> None:
+        """The device has made what existed where it came from: said before anything is called.
+
+        Else the next owner would make again what a call has destroyed since.
+        """
+        self._commit(row, self._event(row, EventType.READY, now_s), "made")
+
     def answer(self, row: Row, outcome: Outcome, reason: str | None, now_s: float, *, then: str = "answered") -> None:
         """The outcome of the unit in hand."""
         unit = row.hand
         assert unit is not None, "something is in hand"
         ticket = unit.ticket
         # Only when the device can have answered nothing beyond it may the address go back: else two objects (S2).
-        removed = not row.exists and row.device_last <= ticket
+        removed = not row.exists and row.device_last <= ticket and row.key not in self.drifts
         event = self._event(row, EventType(outcome.value), now_s, reason=reason, answered=ticket, removed=removed)
         if removed:
             event.pod = event.host = event.reserves = None
@@ -68,6 +77,8 @@ class PodLog:
         event.pod = event.host = None
         event.reserves = row.reserves if event.to is not None and row.definition is None else None
         event.existed = row.exists
+        if event.drift is not None:  # where it then is, it is looked at anew
+            event.definition, event.drift = event.definition if row.exists else None, None
         event.last_unknown = last_unknown
         if row.device_last:
             event.last = DeviceOutcome(ticket=row.device_last, applied=row.device_applied, reason=row.device_reason)
@@ -93,6 +104,20 @@ class PodLog:
         event.ticket, event.operation = (unit.ticket, unit.operation) if unit is not None else (None, None)
         self._commit(row, event, "quarantined")
 
+    def drifted(self, row: Row, now_s: float, reason: str) -> None:
+        """How its device differs, or that it does not any more; with nothing desired it is gone, and that is accepted.
+
+        With a unit in hand nothing waits for it.
+        """
+        event = self._event(row, EventType.DRIFTED, now_s, reason=reason)
+        if row.hand is not None or row.queue:
+            self.effects.append(Append((event,), self.token()))
+            return
+        event.removed = row.definition is None
+        if event.removed:
+            event.pod = event.host = event.reserves = None
+        self._commit(row, event, "gone" if event.removed else "drifted")
+
     def release(self, row: Row, ticket: int, now_s: float) -> None:
         """It is let out of its quarantine."""
         self._commit(row, self._event(row, EventType.RELEASED, now_s, reason=f"by ticket {ticket}"), "released")
@@ -106,4 +131,6 @@ class PodLog:
         self.effects.append(Append((event,), row.token, work, traces))
 
     def _event(self, row: Row, type_: EventType, now_s: float, **changes: object) -> Event:
+        if self.drifts:
+            changes["drift"] = self.drifts.get(row.key)
         return events.of_row(self.zone, self.pod, row, type_, now_s, **changes)

@@ -6,11 +6,14 @@ device is emptied, in a life in which nothing was called; and only then `handed_
 """
 
 from treeward.schemas.device import Answer, Status
+from treeward.schemas.events import Outcome, Verdict
 from treeward.schemas.places import PlaceAsked, PlaceSaid
 from treeward.supervision.alarms import Alarms
 from treeward.supervision.effects import Abandon, AskPlace, Synchronize
+from treeward.supervision.isolation import is_in_doubt
 from treeward.supervision.limits import Limits
 from treeward.supervision.move import Move
+from treeward.supervision.pod_drift import learn
 from treeward.supervision.pod_log import PodLog
 from treeward.supervision.row import Phase, Row
 
@@ -92,6 +95,25 @@ class PodMoves:
             return
         still = "its device still holds it" if answer.status is Status.OK else answer.status.value
         self._retry(row, answer.reason or still, now_s)
+
+    def let_go(self, row: Row, reason: str, answer: Answer | None, now_s: float) -> None:
+        """Its place was isolated: it leaves without it. What the log says of it is all that can be known.
+
+        `answer`: what the device side remembers, if it does and has accepted this life.
+        """
+        unit = row.hand
+        assert unit is not None, "something is in hand"
+        doubt = is_in_doubt(unit, answer)
+        if answer is not None and not row.make:
+            learn(row, answer)
+        else:
+            row.exists = row.make or row.definition is not None
+        if doubt:
+            row.verdict = Verdict.MAYBE_STARTED
+        if row.key.startswith("host."):  # it cannot be elsewhere
+            self._log.answer(row, Outcome.FAILED, reason, now_s)
+        else:
+            self._log.hand_off(row, now_s, reason, last_unknown=doubt, emptied=True)  # what is fenced holds nothing
 
     def on_silence(self, row: Row, now_s: float) -> None:
         """Nobody answered in time."""

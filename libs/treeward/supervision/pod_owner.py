@@ -13,10 +13,11 @@ from treeward.schemas.places import PlaceSaid
 from treeward.supervision.alarms import Alarms
 from treeward.supervision.effects import Abandon, Call, Effect, Fetch, GiveUp, Isolate, Synchronize
 from treeward.supervision.idle_rows import IdleRows
-from treeward.supervision.isolation import asks_to_isolate, is_in_doubt, knows_record
+from treeward.supervision.isolation import asks_to_isolate, knows_record
 from treeward.supervision.knowledge import pod_of
 from treeward.supervision.limits import Limits
 from treeward.supervision.obeying import obey
+from treeward.supervision.pod_drift import PodDrift
 from treeward.supervision.pod_log import PodLog
 from treeward.supervision.pod_moves import PodMoves
 from treeward.supervision.pod_policies import PodPolicies
@@ -50,6 +51,7 @@ class PodOwner:
         self.isolated = isolated
         """A person has said that nothing of the pod's device acts any more: what is there is let go without it."""
         self.rows: dict[str, Row] = {}
+        """Those at work; the others rest."""
         self.stopping = False
         self.dropped = 0
         """Messages that the take rule refused."""
@@ -58,7 +60,8 @@ class PodOwner:
         self._recovery = PodRecovery(limits, self.rows, self._log, self.policies)
         self._alarms = Alarms()
         self._moves = PodMoves(limits, self._log, self._alarms)
-        self._broom = IdleRows(limits)
+        self._idle = IdleRows(limits)
+        self.drift = PodDrift(limits, self._log, self.policies, self._alarms, self.rows, self._idle)
 
     @property
     def effects(self) -> list[Effect]:
@@ -76,7 +79,7 @@ class PodOwner:
         if message.epoch != self.epoch:
             self.dropped += 1
             return
-        row = self.rows.get(key)
+        row = self.rows.get(key) or self._idle.wake(key, self.rows)
         if row is None:
             row = self.rows[key] = Row(key, message.life)
             row.early.append(message)
@@ -100,6 +103,7 @@ class PodOwner:
         """The last event of a resource: whether it is ours, and what its process was."""
         if key.startswith("host.") and event is not None:
             self.policies.learn_host(key.removeprefix("host."), event.policies)
+        self.drift.on_fetched(key, event, now_s)
         row = self.rows.get(key)
         if row is None or row.phase is not Phase.FETCHING:
             return
@@ -113,6 +117,7 @@ class PodOwner:
             del self.rows[key]
             return
         row.remember(event, position, self.epoch)
+        self.drift.remember(key, event)
         for message in early_of(early, row.life):
             if message.released > row.released:
                 self._recovery.hear_release(row, message.released, now_s)
@@ -126,6 +131,12 @@ class PodOwner:
 
     def on_answer(self, key: str, token: int, answer: Answer, now_s: float) -> None:
         """The device answered a request."""
+        self._alarms.heard(token)
+        if token in self.drift.asked:
+            row = self.drift.on_observed(key, token, answer, now_s)
+            if row is not None:
+                self._advance(row, now_s)
+            return
         row = self.rows.get(key)
         if row is None or row.token != token:
             return
@@ -161,7 +172,7 @@ class PodOwner:
             self._on_answered(row, Phase.READY if then == "answered" else Phase.INITIALIZED, now_s)
         elif then == "gone":
             self._on_gone(row, now_s)
-        elif then == "leaving":
+        elif then in ("leaving", "drifted", "made"):
             row.phase = Phase.READY
             self._advance(row, now_s)
         elif then == "crashed":
@@ -189,10 +200,11 @@ class PodOwner:
                 self._recovery.line.ended(key)  # there is nothing left for it to do
         if not held_up:  # else the answers wait to be read: they come first
             for key, token in self._alarms.silent(now_s):
+                self.drift.on_silence(token)
                 row = self.rows.get(key)
                 if row is not None and row.token == token:
                     self._on_silence(row, now_s)
-        self._broom.forget(self.rows, now_s)
+        self._idle.sweep(self.rows, now_s)
 
     def stop_taking(self) -> None:
         """Take no further unit: what is in hand ends, then `drained` is true (planned hand-off)."""
@@ -203,14 +215,20 @@ class PodOwner:
         """Whether no device call and no append is on its way."""
         return all(row.phase not in (Phase.EMPTYING, Phase.CALLED, Phase.COMMITTING) for row in self.rows.values())
 
+    @property
+    def in_use(self) -> int:
+        """How many processes are in use, at work or at rest."""
+        return len(self.rows) + len(self._idle)
+
     def give_up(self, reason: str, *, fenced: bool) -> None:
         """Stop with nothing owned: replaced, or in doubt."""
         self.rows.clear()
+        self._idle.clear()
         self.effects.append(GiveUp(reason, fenced))
 
     def describe(self, key: str, now_s: float) -> dict[str, object]:
         """What is in hand and why it waits, for `explain`; phase `absent`: the resource is not in use here."""
-        row = self.rows.get(key)
+        row = self.rows.get(key) or self._idle.look(key)
         said: dict[str, object] = row.describe(now_s) if row is not None else {"phase": "absent"}
         told: dict[str, object] = {"epoch": self.epoch, "stopping": self.stopping}
         return told | self._recovery.describe(row, now_s) | said
@@ -225,12 +243,15 @@ class PodOwner:
     def _advance(self, row: Row, now_s: float) -> None:
         if row.phase not in (Phase.INITIALIZED, Phase.READY):
             return
-        if row.hand is None and (self.stopping or not row.take_next(now_s)):
+        if row.hand is None and (
+            self.stopping
+            or not (row.take_next(now_s) or (row.phase is Phase.INITIALIZED and row.key in self.drift.suspects))
+        ):
             return
         if now_s < row.not_before_s:
             self._alarms.wake(row.key, row.not_before_s)
         elif self.isolated:
-            self._let_go(row, f"pod {self.pod} is isolated", None, now_s)
+            self._moves.let_go(row, f"pod {self.pod} is isolated", None, now_s)
         elif row.hand is not None and asks_to_isolate(row.hand, now_s):
             row.phase = Phase.ISOLATING
             row.token = self._log.token()
@@ -261,6 +282,7 @@ class PodOwner:
         elif row.phase in (Phase.SYNCHRONIZING, Phase.ISOLATING):
             self.effects.append(Abandon(row.token))
             row.phase = Phase.INITIALIZED
+            self.drift.suspects.discard(row.key)
             row.reason = silence
             row.retries += 1
             self._recovery.failed(row, Failure.SILENT, now_s)
@@ -309,29 +331,10 @@ class PodOwner:
             reason = f"its device cannot isolate it: {answer.reason or answer.status.value}"
             self._log.answer(row, Outcome.FAILED, reason, now_s, then="isolated")
 
-    def _let_go(self, row: Row, reason: str, answer: Answer | None, now_s: float) -> None:
-        """Its place was isolated: it leaves without it. What the log says of it is all that can be known.
-
-        `answer`: what the device side remembers, if it does and has accepted this life.
-        """
-        unit = row.hand
-        assert unit is not None, "something is in hand"
-        doubt = is_in_doubt(unit, answer)
-        if answer is not None and not row.make:
-            self._learn(row, answer)
-        else:
-            row.exists = row.make or row.definition is not None
-        if doubt:
-            row.verdict = Verdict.MAYBE_STARTED
-        if row.key.startswith("host."):  # it cannot be elsewhere
-            self._log.answer(row, Outcome.FAILED, reason, now_s)
-        else:
-            self._log.hand_off(row, now_s, reason, last_unknown=doubt, emptied=True)  # what is fenced holds nothing
-
     def _on_synchronized(self, row: Row, answer: Answer, now_s: float) -> None:
-        if answer.status is Status.UNREACHABLE and answer.isolated:
+        if answer.status is Status.UNREACHABLE and answer.isolated and row.hand is not None:
             known = answer if knows_record(answer, row.life) else None
-            self._let_go(row, answer.reason or "its host is isolated", known, now_s)
+            self._moves.let_go(row, answer.reason or "its host is isolated", known, now_s)
             return
         if answer.status is not Status.OK:
             self._try_again(row, answer, now_s)
@@ -340,8 +343,8 @@ class PodOwner:
         self._recovery.accepted(row, now_s)
         row.retries = 0
         row.reason = None
-        row.make = False
-        self._learn(row, answer)
+        found = self.drift.learn(row, answer)
+        made, row.make = row.make, False
         hand = row.hand
         if hand is not None:
             if answer.last == hand.ticket:
@@ -352,13 +355,19 @@ class PodOwner:
                     row.attempts = hand.attempts = hand.attempts + 1
             elif hand.attempts or row.life == self.epoch:
                 row.verdict = Verdict.NOT_STARTED
+        if made:
+            row.ready_said = True
+            self._log.made(row, now_s)
+            return
         if not row.ready_said:
             row.ready_said = True
             self._log.ready(row, now_s)
+        self.drift.settle(row, found, now_s)
         self._advance(row, now_s)
 
     def _try_again(self, row: Row, answer: Answer, now_s: float) -> None:
-        """The device could not: ask again, more and more rarely."""
+        """The device could not: ask again, more and more rarely; a mere look waits for its next round."""
+        self.drift.suspects.discard(row.key)
         row.phase = Phase.INITIALIZED
         row.reason = answer.reason or answer.status.value
         row.not_before_s = now_s + min(
@@ -372,7 +381,7 @@ class PodOwner:
 
     def _on_called(self, row: Row, answer: Answer, now_s: float) -> None:
         if answer.status in (Status.APPLIED, Status.REFUSED):
-            self._learn(row, answer)
+            self.drift.on_called(row, answer)
             applied = answer.status is Status.APPLIED
             self._recovery.suspicion.on_helped(now_s)
             if applied and row.hand is not None:
@@ -383,14 +392,6 @@ class PodOwner:
         verdict = Verdict.NOT_STARTED if nothing_done else Verdict.MAYBE_STARTED
         self._recovery.crash(row, verdict, f"{answer.status}: {answer.reason or 'no reason given'}", now_s)
 
-    def _learn(self, row: Row, answer: Answer) -> None:
-        row.device_last = answer.last
-        row.device_applied = answer.last_applied
-        row.device_reason = answer.last_reason
-        row.exists = answer.exists
-        row.definition = answer.definition
-        row.observed = answer.observed
-
     # --- what was appended ---------------------------------------------------------------------------------------
 
     def _on_answered(self, row: Row, phase: Phase, now_s: float) -> None:
@@ -400,7 +401,8 @@ class PodOwner:
         row.verdict = None
         row.attempts = 0
         row.phase = phase
-        row.early = []
+        if row.early:
+            row.early = []
         row.drop_answered()
         self._advance(row, now_s)
 

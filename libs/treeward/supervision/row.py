@@ -196,7 +196,8 @@ class Row:
 
     def drop_answered(self) -> None:
         """Forget waiting units that have an outcome."""
-        self.queue = [message for message in self.queue if message.ticket > self.answered]
+        if self.queue:
+            self.queue = [message for message in self.queue if message.ticket > self.answered]
 
     def flush(self) -> list[Message]:
         """Empty the mailbox: what was sent to this life is void. Returns what was in it, in order."""
