@@ -94,8 +94,8 @@ MOVING = (
         "who leaves takes more",
         "6.drain",
         S + "pod_owner.py",
-        "            self.stopping\n            or not (",
-        "            not (",
+        "        self.stopping = True\n",
+        "        pass\n",
         (TAKES,),
     ),
     Mutant(
@@ -159,8 +159,8 @@ MOVING = (
         "a place is given away twice",
         "4.capacity",
         S + "placing.py",
-        "        places.put(key, Placed(host.pod, host.name, need.demand, need.spread, need.requires or None))\n",
-        "",
+        "        places.put(key, Placed(",
+        "        _ = (key, Placed(",
         (UNPLACED,),
     ),
     # moves

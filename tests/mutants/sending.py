@@ -282,8 +282,8 @@ SENDING = (
         "claims expire",
         "4.never",
         R + "codec.py",
-        "        kind in SUPERVISED_KINDS,\n",
-        "        False,\n",
+        "kind in SUPERVISED_KINDS,",
+        "kind in (),",
         (DRAFTS,),
     ),
     # the device's record
