@@ -72,6 +72,9 @@ class Owner:
         """The next step for a unit once the device has accepted the life."""
         (synchronize,) = self.send(sent)
         effects = self.answer(synchronize, Status.OK, exists=True, definition={}, **fields)
+        if self.last.existed:  # what was made here is in the log before anything else is done
+            (ready,) = effects
+            effects = self.store(ready)
         return effects[-1]
 
 
