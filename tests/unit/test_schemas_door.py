@@ -84,6 +84,12 @@ REFUSALS = [
     (b'{"operation":"destroy","spec":{"force":true}}', "spec.force: there is no such field", "none is known here"),
     (b'{"operation":"pause","spec":{"for":1}}', "spec.for: there is no such field", "none is known here"),
     # the rest
+    (
+        b'{"operation":"create","spec":{"anti_affinity":{"group":"db","domain":"rack"}}}',
+        "spec.anti_affinity.domain: must be 'host' or 'pod'",
+        "rack",
+    ),
+    (b'{"operation":"create","spec":{"anti_affinity":{"domain":"pod"}}}', "spec.anti_affinity.group: is missing", ""),
     (b'{"operation":"create","on_failure":"retry"}', "on_failure: must be 'wait', 'reallocate' or 'fail'", "retry"),
     (b'{"operation":"create","order":"lifo"}', "order: must be 'fifo' or 'supersede'", "lifo"),
     (b'{"operation":"create","attempts_max":0}', "attempts_max: must be at least 1", "not 0"),

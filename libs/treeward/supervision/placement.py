@@ -4,9 +4,12 @@ The zone supervisor alone allocates, from its fold of `placed`, outcomes and `re
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from treeward.supervision.anti_affinity import AntiAffinity, Members
 
 AMOUNT_MAX = 2**62
 """No quantity is more: what a device says may be any number, and infinity is none."""
@@ -42,13 +45,16 @@ class Need(NamedTuple):
     demand: Demand
     requires: dict[str, str]
     spread: str | None
+    apart: AntiAffinity | None = None
 
     @classmethod
     def of(cls, kind: str, definition: dict[str, Any] | None) -> "Need":
         """A definition may come from a device, which may say anything: what cannot be read asks for nothing."""
         spec = definition or {}
         spread = spec.get("spread")
-        return cls(demand_of(kind, spec), texts(spec.get("requires")), spread if isinstance(spread, str) else None)
+        spread = spread if isinstance(spread, str) else None
+        apart = AntiAffinity.of(spec.get("anti_affinity"))
+        return cls(demand_of(kind, spec), texts(spec.get("requires")), spread, apart)
 
 
 def texts(value: object) -> dict[str, str]:
@@ -112,6 +118,7 @@ class Placed(NamedTuple):
     requires: dict[str, str] | None = None
     leaving: bool = False
     """It is not there: the room is kept for it, until it is placed or it is where it was after all."""
+    apart: AntiAffinity | None = None
 
 
 @dataclass(slots=True)
@@ -130,6 +137,8 @@ class Places:
     """(has GPUs, pod) -> its hosts as (free CPU, free memory, name), sorted: the first that fits is the best fit."""
     pod_capacity: dict[str, Demand] = field(default_factory=dict)
     pod_used: dict[str, Demand] = field(default_factory=dict)
+    members: Members = field(default_factory=Members)
+    """Of the groups that are to be kept apart."""
 
     def put(self, key: str, place: Placed) -> None:
         """The resource is now here and takes that much, whatever was known of it."""
@@ -150,6 +159,17 @@ class Places:
         self._use(place, -1)
         return place.demand != NOTHING
 
+    @contextmanager
+    def without(self, place: Placed) -> Iterator[None]:
+        """As if it were not there, for the rules of its group: what moves is not in its own way."""
+        if place.apart is not None:
+            self.members.count(place.apart, place.pod, place.host, -1)
+        try:
+            yield
+        finally:
+            if place.apart is not None:
+                self.members.count(place.apart, place.pod, place.host, 1)
+
     def _use(self, place: Placed, sign: int) -> None:
         host = self.hosts.get(place.host)
         delta = place.demand if sign > 0 else NOTHING.minus(place.demand)
@@ -160,6 +180,8 @@ class Places:
         else:
             self.early[place.host] = self.early.get(place.host, NOTHING).plus(delta)
         self.pod_used[place.pod] = self.pod_used.get(place.pod, NOTHING).plus(delta)
+        if place.apart is not None:
+            self.members.count(place.apart, place.pod, place.host, sign)
         if place.spread is not None:
             for domain in (f"pod/{place.pod}", f"host/{place.host}"):
                 at = (place.spread, domain)
@@ -214,22 +236,23 @@ def decide_placement(
     *,
     requires: dict[str, str],
     spread: str | None,
+    apart: AntiAffinity | None = None,
     named: str | None = None,
     avoid: str | None = None,
     pods: Iterable[str] | None = None,
 ) -> Host | None:
     """The host for a new resource: fits, has the labels, and keeps a spread group apart (pods first, then hosts).
 
-    Without a group the emptiest pod is taken, so that no failure domain carries all, and in it the fullest host that
-    still fits (best fit by CPU, then memory), so that large requests find room later; a resource that wants no GPU
-    leaves hosts with GPUs for those that do. `named`: only that host; `avoid`: not
-    that one (a move); `pods`: only in these. None: nothing fits now.
+    `apart`: where its group allows it, and there with the fewest others. Without a group the emptiest pod is taken, so
+    that no failure domain carries all, and in it the fullest host that still fits (best fit by CPU, then memory), so
+    that large requests find room later; a resource that wants no GPU leaves hosts with GPUs for those that do. `named`:
+    only that host; `avoid`: not that one (a move); `pods`: only in these. None: nothing fits now.
     """
     allowed = None if pods is None else set(pods)
-    if spread is None and named is None:
+    if spread is None and named is None and apart is None:
         return _best_fit(places, demand, requires=requires, avoid=avoid, allowed=allowed)
     loads = {pod: places.load(pod) for pod in places.pod_capacity}
-    best: tuple[tuple[int, int, bool, int, int, int, str], Host] | None = None
+    best: tuple[tuple[tuple[int, int], tuple[int, int], bool, int, int, int, str], Host] | None = None
     candidates = places.hosts.values() if named is None else [h for h in (places.hosts.get(named),) if h is not None]
     cpu, memory, gpu, disk = demand
     for host in candidates:
@@ -240,15 +263,20 @@ def decide_placement(
             continue
         if requires and any(host.labels.get(name) != value for name, value in requires.items()):
             continue
-        apart = (0, 0)
+        crowd = near = (0, 0)
+        if apart is not None:
+            if not places.members.allow(apart, host.pod, host.name):
+                continue
+            crowd = places.members.crowd(apart, host.pod, host.name)
         if spread is not None:
-            apart = (
+            near = (
                 places.spread.get((spread, f"pod/{host.pod}"), 0),
                 places.spread.get((spread, f"host/{host.name}"), 0),
             )
         wasted_gpu = host.capacity.gpu_milli > 0 and demand.gpu_milli == 0
         rank = (
-            *apart,
+            crowd,
+            near,
             wasted_gpu,
             loads[host.pod],
             free.cpu_milli - demand.cpu_milli,
@@ -281,7 +309,13 @@ CLOSED_SHOWN_MAX = 3
 
 
 def fits_nowhere(
-    places: Places, demand: Demand, requires: dict[str, str], pods: Iterable[str], *, avoid: str | None = None
+    places: Places,
+    demand: Demand,
+    requires: dict[str, str],
+    pods: Iterable[str],
+    *,
+    avoid: str | None = None,
+    apart: AntiAffinity | None = None,
 ) -> str:
     """Why a resource waits for a place, as one sentence; `pods` and `avoid` as they were when it was looked for."""
     hosts = [
@@ -296,7 +330,9 @@ def fits_nowhere(
     if not any(demand.fits(host.capacity) for host in hosts):
         return f"larger than every host: needs {_words(demand)}"
     allowed = set(pods)
-    fitting = (host for host in hosts if host.name != avoid and demand.fits(host.free))
+    fitting = [host for host in hosts if host.name != avoid and demand.fits(host.free)]
+    if apart is not None and any(not host.closed and host.pod in allowed for host in fitting):
+        return f"where there is room for {_words(demand)}, its group {apart.group!r} does not allow another"
     closed = [host for host in fitting if host.closed or host.pod not in allowed]
     if closed:
         names = ", ".join(f"{host.name} ({_why_closed(host)})" for host in closed[:CLOSED_SHOWN_MAX])

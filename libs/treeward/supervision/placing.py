@@ -59,9 +59,10 @@ class Placing:
         if host is None:
             if kept is not None:
                 places.put(key, kept)
-            self.homeless.put(unit.ticket, key, need.demand, unit.deadline_s)
+            # Of a group it is not only room on one host that matters: it is tried at every change.
+            self.homeless.put(unit.ticket, key, need.demand if need.apart is None else None, unit.deadline_s)
             return self._why_not(need)
-        places.put(key, Placed(host.pod, host.name, need.demand, need.spread, need.requires or None))
+        places.put(key, Placed(host.pod, host.name, need.demand, need.spread, need.requires or None, apart=need.apart))
         if named is not None and host.name != named:
             return Given(host.pod, host.name, f"host {named} could not take it")
         return Given(host.pod, host.name, None)
@@ -94,14 +95,16 @@ class Placing:
 
     def _fit(self, need: Need, pods: list[str], *, named: str | None = None, avoid: str | None = None) -> Host | None:
         return decide_placement(
-            self.where.places, need.demand, requires=need.requires, spread=need.spread, named=named, avoid=avoid,
-            pods=pods,
+            self.where.places, need.demand, requires=need.requires, spread=need.spread, apart=need.apart, named=named,
+            avoid=avoid, pods=pods,
         )  # fmt: skip
 
     def _why_not(self, need: Need, avoid: str | None = None) -> str:
         if self.pods.zone_closed:
             return "the zone is being drained: nothing new is placed in it"
-        return fits_nowhere(self.where.places, need.demand, need.requires, self.pods.open(), avoid=avoid)
+        return fits_nowhere(
+            self.where.places, need.demand, need.requires, self.pods.open(), avoid=avoid, apart=need.apart
+        )
 
     # --- what has a place and is to move -------------------------------------------------------------------------
 
@@ -116,13 +119,16 @@ class Placing:
         before = self.where.reserved_for(key)
         self.where.unreserve(key)
         need, pods = Need.of(kind, asked.definition), self.pods.open()
-        host = self._fit(need, pods, named=before, avoid=own.host) if before and asked.host in (None, before) else None
-        host = host or self._fit(need, pods, named=asked.host, avoid=own.host)
+        with self.where.places.without(own):
+            same = before if asked.host in (None, before) else None
+            host = self._fit(need, pods, named=same, avoid=own.host) if same else None
+            host = host or self._fit(need, pods, named=asked.host, avoid=own.host)
         if host is None and asked.host is not None:
             return PlaceSaid(reason=self._why_not_on(asked.host, need))
         if host is None:
             return PlaceSaid(reason=self._why_not_elsewhere(need, own.host))
-        self.where.reserve(key, Placed(host.pod, host.name, need.demand, need.spread, None, leaving=True), now_s)
+        kept = Placed(host.pod, host.name, need.demand, need.spread, None, leaving=True, apart=need.apart)
+        self.where.reserve(key, kept, now_s)
         return PlaceSaid(host=host.name, empties=not self.pods.share_a_device(host.pod, own.pod))
 
     def find_for(self, key: str, now_s: float) -> PlaceSaid:
@@ -133,6 +139,7 @@ class Placing:
         definition = disk | {
             "cpus": demand.cpu_milli / 1000, "memory_mib": demand.memory_mib, "gpus": demand.gpu_milli / 1000,
             "spread": own.spread, "requires": own.requires,
+            "anti_affinity": own.apart._asdict() if own.apart is not None else None,
         }  # fmt: skip
         return self.find(PlaceAsked(key=key, ticket=0, leaves=own.host, definition=definition), now_s)
 

@@ -73,7 +73,7 @@ class WhoIsWhere:
         if pod is None or host is None:
             return known.host if known is not None and self.places.drop(event.key) else None
         need = Need.of(event.kind, event.definition or event.reserves)
-        place = Placed(pod, host, need.demand, need.spread, need.requires or None, leaving)
+        place = Placed(pod, host, need.demand, need.spread, need.requires or None, leaving, need.apart)
         if place == known:
             return None
         self.places.put(event.key, place)
@@ -110,7 +110,8 @@ class WhoIsWhere:
         if event.type in (EventType.LEAVING, EventType.HANDED_OFF) and host is not None:
             need = Need.of(event.kind, event.definition or event.reserves)
             self.unreserve(key)
-            self.reserve(key, Placed(host.pod, host.name, need.demand, need.spread, None, leaving=True), float("inf"))
+            kept = Placed(host.pod, host.name, need.demand, need.spread, None, leaving=True, apart=need.apart)
+            self.reserve(key, kept, float("inf"))
         elif event.type in (EventType.PLACED, EventType.CRASHED) or (event.is_outcome and not event.existed):
             self.unreserve(key)
 

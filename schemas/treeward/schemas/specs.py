@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -68,6 +68,16 @@ class HostSpec(Spec):
     policies: Policies | None = None
 
 
+class AntiAffinitySpec(Spec):
+    """Members of one group are not placed on one host, or in one pod."""
+
+    group: Token
+    domain: Literal["host", "pod"] = "host"
+    required: bool = Field(
+        default=True, description="a rule, also for members that do not require it; false: only a preference"
+    )
+
+
 class VmSpec(Spec):
     """A virtual machine. The last fields steer where it is placed."""
 
@@ -79,6 +89,7 @@ class VmSpec(Spec):
     spread: Token | None = Field(
         default=None, description="VMs of one spread group are kept apart: other pods first, then other hosts"
     )
+    anti_affinity: AntiAffinitySpec | None = None
 
 
 class VolumeSpec(Spec):
