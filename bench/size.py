@@ -13,6 +13,7 @@ from treeward.runtime import codec
 from treeward.schemas.device import Answer
 from treeward.schemas.mailbox import Message
 from treeward.supervision.effects import Append, Call, Synchronize
+from treeward.supervision.idle_rows import REST_S
 from treeward.supervision.limits import Limits
 from treeward.supervision.pod_owner import PodOwner
 
@@ -20,47 +21,75 @@ ROWS = 20_000
 USED_MAX = 100_000
 """How many are used once through the path: a million of them would take longer than they tell."""
 EPOCH = 5
+UNIT_S = 0.00025
+UNITS_PER_TICK = 200
+"""As at 4,000 units a second."""
+BEGIN_S = 1e9
 PLACED = (
     b'{"type":"placed","zone":"zone-a","kind":"vm","id":"%s","life":4,"at":"2026-01-01T00:00:00Z","pod":"a1",'
-    b'"host":"a1-h1","reserves":{"cpus":1.0,"memory_mib":512,"gpus":0.0,"running":true,"requires":{}}}'
+    b'"host":"a1-h%d","reserves":{"cpus":1.0,"memory_mib":%d,"gpus":0.0,"running":true,"requires":{}}}'
 )
 ANSWER = (
     b'{"seq":1,"status":"%s","high":%d,"owner":"agent-1","last":%d,"last_applied":true,"exists":true,'
-    b'"definition":{"cpus":1.0,"memory_mib":512,"gpus":0.0,"running":true},'
-    b'"observed":{"host":"a1-h1","state":"running"}}'
+    b'"definition":{"cpus":1.0,"memory_mib":%d,"gpus":0.0,"running":true},'
+    b'"observed":{"host":"a1-h%d","state":"running"}}'
 )
+HOSTS = 100
 
 
-def row_bytes() -> float:
-    """Bytes of memory for each row in use, as its unit has left it: the fold of a pod, fed from bytes."""
+def row_bytes(*, rested: bool) -> float:
+    """Bytes of memory for each row that was used once, right after its unit or after a moment's rest.
+
+    The fold of a pod, fed from bytes; no two resources have the same definition.
+    """
     owner = PodOwner("zone-a", "a1", EPOCH, Limits())
     gc.collect()
     tracemalloc.start()
     begin, _ = tracemalloc.get_traced_memory()
+    now_s = BEGIN_S
     for number in range(ROWS):
-        key, life, ticket = f"vm.v{number}", 10 + number, 100 + number
-        message = Message.model_construct(
-            epoch=EPOCH, life=life, ticket=ticket, previous=0, seen=0, released=0, attempts=0, mark=None,
-            operation="create", spec={"cpus": 1.0, "memory_mib": 512}, deadline_s=None, steers=None,
-            reallocate=False, reason=None, trace=None, sent_s=1.0,
-        )  # fmt: skip
-        again = codec.message_of(codec.message_bytes(message))
-        assert again is not None
-        owner.on_message(key, again, 1.0)
-        owner.on_fetched(key, life, codec.event_of(PLACED % f"v{number}".encode()), 1.0)
-        while owner.effects:
-            effect = owner.effects.pop(0)
-            if isinstance(effect, Synchronize):
-                owner.on_answer(key, effect.token, Answer.model_validate_json(ANSWER % (b"ok", life, 0)), 1.0)
-            elif isinstance(effect, Call):
-                owner.on_answer(key, effect.token, Answer.model_validate_json(ANSWER % (b"applied", life, ticket)), 1.0)
-            elif isinstance(effect, Append):
-                owner.on_appended(effect.token, 1_000_000 + number, 1.0)
+        use_once(owner, number, now_s)
+        now_s += UNIT_S
+        if rested and number % UNITS_PER_TICK == 0:
+            owner.tick(now_s)
+    for tick in range(10 if rested else 0):
+        owner.tick(now_s + 2 * REST_S + tick)
     gc.collect()
     end, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(owner.rows) == ROWS and all(row.idle for row in owner.rows.values())
+    assert owner.in_use == ROWS and len(owner.rows) == (0 if rested else ROWS)
     return (end - begin) / ROWS
+
+
+def use_once(owner: PodOwner, number: int, now_s: float) -> None:
+    """Bring one resource into use: place, synchronize, call, store what came of it."""
+    key, life, ticket, memory_mib, host = (
+        f"vm.v{number}",
+        10_000 + number,
+        100_000 + number,
+        500 + number,
+        number % HOSTS,
+    )
+    message = Message.model_construct(
+        epoch=EPOCH, life=life, ticket=ticket, previous=0, seen=0, released=0, attempts=0, mark=None,
+        operation="create", spec={"cpus": 1.0, "memory_mib": memory_mib}, deadline_s=None, steers=None,
+        reallocate=False, reason=None, trace=None, sent_s=now_s,
+    )  # fmt: skip
+    again = codec.message_of(codec.message_bytes(message))
+    assert again is not None
+    owner.on_message(key, again, now_s)
+    placed = codec.event_of(PLACED % (key[3:].encode(), host, memory_mib))
+    owner.on_fetched(key, life, placed, now_s)
+    while owner.effects:
+        effect = owner.effects.pop(0)
+        if isinstance(effect, Synchronize):
+            said = ANSWER % (b"ok", life, 0, memory_mib, host)
+            owner.on_answer(key, effect.token, Answer.model_validate_json(said), now_s)
+        elif isinstance(effect, Call):
+            said = ANSWER % (b"applied", life, ticket, memory_mib, host)
+            owner.on_answer(key, effect.token, Answer.model_validate_json(said), now_s)
+        elif isinstance(effect, Append):
+            owner.on_appended(effect.token, 1_000_000 + number, now_s)
 
 
 async def first_completed_s(client: Client, name: str, body: bytes) -> float:
@@ -117,9 +146,13 @@ async def one_size(count: int, found: Figures) -> None:
 
 
 async def bench(size: Size, found: Figures) -> None:
-    each = await asyncio.to_thread(row_bytes)
-    found.row("Memory of a row in use (the fold of a pod, counted by tracemalloc)", rows=ROWS, row_bytes=each)
-    found.figure("size.row_bytes", each)
+    at_work = await asyncio.to_thread(row_bytes, rested=False)
+    at_rest = await asyncio.to_thread(row_bytes, rested=True)
+    table = "Memory of a row in use (the fold of a pod, counted by tracemalloc)"
+    found.row(table, state="right after its unit", rows=ROWS, row_bytes=at_work)
+    found.row(table, state=f"not used for {REST_S:g} s", rows=ROWS, row_bytes=at_rest)
+    found.figure("size.row_bytes", at_rest)
+    found.figure("size.row_at_work_bytes", at_work)
     for count in (2_000, 10_000) if size is Size.SHORT else (10_000, 100_000, 1_000_000):
         await one_size(count, found)
 

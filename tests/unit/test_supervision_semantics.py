@@ -177,7 +177,7 @@ def test_most_children_failing_at_once_is_a_fault_of_the_supervisor() -> None:
     crowd.device = well
     crowd.pass_time(20.0)
     assert all(crowd.last[key][1].type is EventType.COMPLETED for key in MANY)
-    assert crowd.owner.rows[MANY[0]].crashed_at_s == ()
+    assert crowd.owner.describe(MANY[0], crowd.now_s)["crashes"] == 0
 
 
 def test_even_where_no_restart_is_allowed_a_mass_crash_is_forgiven() -> None:

@@ -6,6 +6,8 @@ has read the log for, up to the event that began that life (R3); and it names th
 outcome, so that a process can tell a gap.
 """
 
+from itertools import islice
+
 from treeward.schemas import subjects
 from treeward.schemas.events import Event, EventType, Outcome
 from treeward.schemas.mailbox import Mark
@@ -164,8 +166,8 @@ class Dispatcher(Outbox):
 
     def forget_idle(self, keep_max: int) -> None:
         """Forget resources without unanswered units beyond `keep_max`; they are fetched again when WORK names them."""
-        while len(self.queues) > keep_max and self._idle:
-            key = next(iter(self._idle))
+        # All at once: to look for the first of a dictionary passes by all that were removed before it.
+        for key in list(islice(self._idle, max(0, len(self.queues) - keep_max))):
             del self._idle[key]
             self.queues.pop(key, None)
 

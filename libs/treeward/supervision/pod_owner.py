@@ -50,8 +50,7 @@ class PodOwner:
         self.limits = limits
         self.isolated = isolated
         """A person has said that nothing of the pod's device acts any more: what is there is let go without it."""
-        self.rows: dict[str, Row] = {}
-        """Those at work; the others rest."""
+        self.rows: dict[str, Row] = {}  # those at work; the others rest
         self.stopping = False
         self.dropped = 0
         """Messages that the take rule refused."""
