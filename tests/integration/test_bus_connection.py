@@ -2,9 +2,11 @@
 
 import asyncio
 import inspect
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
@@ -206,13 +208,50 @@ async def test_an_exception_out_of_a_callback_ends_the_program(nats_server: Embe
     assert "KeyError: 'missing'" in ended.stderr
 
 
+async def test_another_server_is_found_while_nobody_answers_for_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one was never connected to: its address was asked for in time."""
+    servers = [EmbeddedNats(tmp_path / name) for name in ("one", "two")]
+    answers, asked = {"one.test": "127.0.0.1", "two.test": "127.0.0.1"}, set[str]()
+
+    async def answer(host: str) -> str:
+        asked.add(host)
+        if host not in answers:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return answers[host]
+
+    monkeypatch.setattr("treeward.bus.names._ask_the_system", answer)
+    for server in servers:
+        server.start()
+    urls = [f"nats://{host}:{server.url.rpartition(':')[2]}" for host, server in zip(answers, servers, strict=True)]
+    bus = await NatsBus.connect(urls, timeout_s=10)
+    try:
+        await until(lambda: asked == {"one.test", "two.test"}, "both were asked for")
+        connected = bus.connection._client.connected_url
+        assert connected is not None
+        answers.clear()
+        servers[urls.index(connected.geturl())].kill()
+        await until(lambda: bus.counts["lost"] and bus.connected, "connected to the other")
+    finally:
+        await bus.close()
+        for server in servers:
+            server.kill()
+
+
 def test_nats_py_still_has_the_private_parts_that_the_connection_uses() -> None:
     client = Client()
     for name in ("_pending", "_pending_data_size", "_flush_queue", "_sid", "_subs", "_transport"):
         assert hasattr(client, name), name
     for name in ("_reading_task", "_flusher_task", "_reconnection_task"):
         assert hasattr(client, name), name
-    for method in (Client._process_err, Client._process_op_err, Client._close, Client._process_info):
+    for method in (
+        Client._process_err,
+        Client._process_op_err,
+        Client._close,
+        Client._process_info,
+        Client._process_connect_init,
+    ):
         assert inspect.iscoroutinefunction(method)
     for method in (Client._process_ping, Client._process_pong, type(client._ps).parse):
         assert inspect.iscoroutinefunction(method)

@@ -43,6 +43,17 @@ async def test_the_last_address_is_used_when_there_is_no_answer(way: str) -> Non
             await names.address_of("never-heard-of")
 
 
+async def test_servers_to_which_there_was_never_a_connection_are_known_too() -> None:
+    book = Book()
+    book.addresses["nats-1.nats"] = "10.0.0.7"
+    names = Names(book)
+    await names.learn(["nats-0.nats", "nats-1.nats", "unheard-of"])
+    book.addresses["nats-1.nats"] = "10.0.0.8"  # it was restarted
+    await names.learn(["nats-1.nats"])
+    book.silent = True
+    assert [await names.address_of(f"nats-{number}.nats") for number in (0, 1)] == ["10.0.0.1", "10.0.0.8"]
+
+
 async def test_an_address_needs_nobody() -> None:
     book = Book()
     book.silent = True

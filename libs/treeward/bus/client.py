@@ -9,9 +9,9 @@ version is pinned and a test names each of them.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import nats.errors
 from nats.aio.client import Client, Srv
@@ -31,6 +31,9 @@ class Holder(Protocol):
     def crash(self, error: BaseException) -> None:
         """An exception came out of a callback."""
 
+    def spawn(self, duty: Coroutine[Any, Any, None]) -> object:
+        """Run a duty until the link is closed."""
+
     def become_lost(self) -> None:
         """The link is gone."""
 
@@ -46,6 +49,7 @@ class LightClient(Client):
         self.receivers: dict[int, Receive] = {}
         self._holder = holder
         self._names = Names()
+        self._keeps_addresses = False
         self._ps = Parser(self)  # type: ignore[assignment]  # it has what nats-py asks of its own
 
     async def _connect_to_server(self, s: Srv) -> None:
@@ -62,6 +66,13 @@ class LightClient(Client):
         netloc = f"[{address}]:{s.uri.port}" if ":" in address else f"{address}:{s.uri.port}"
         # Certificates are checked against the name, which nats-py takes from its own server.
         await super()._connect_to_server(replace(s, uri=s.uri._replace(netloc=netloc)))
+
+    async def _process_connect_init(self) -> None:
+        """After the first handshake, begin to keep the addresses of all servers, for when this one is lost."""
+        await super()._process_connect_init()
+        if not self._keeps_addresses:
+            self._keeps_addresses = True
+            self._holder.spawn(self._names.keep(lambda: {server.uri.hostname or "" for server in self.server_pool}))
 
     def deliver(self, sid: int, subject: bytes, reply: bytes, data: bytes, header_block: bytes | None) -> None:
         """Call the function that subscribed; called by the parser for each message."""

@@ -2,17 +2,21 @@
 
 A connection that breaks needs a name to come back. In a cluster the same lost node may have taken the name service with
 it, and what could still reach two of three NATS servers would stand still until there are names again. So the last
-address of each name is remembered, and used when there is no answer.
+address of each name is remembered, and used when there is no answer. All of them are asked for again and again: those
+servers are needed then to which there was no connection, and their addresses change with every restart.
 """
 
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 RESOLVE_S: Final = 1.0
 """How long an answer is awaited where an address is remembered; otherwise the system's own patience counts."""
+
+REFRESH_S: Final = 30.0
+"""How often the addresses of all servers are asked for. Measured: a lost name service is replaced after 5 minutes."""
 
 Resolve = Callable[[str], Awaitable[str]]
 
@@ -38,6 +42,16 @@ class Names:
         if known is None:
             return await asked
         return known
+
+    async def learn(self, hosts: Iterable[str]) -> None:
+        """Ask for all of them; what nobody answers for stays as it was known."""
+        await asyncio.gather(*(self.address_of(host) for host in hosts), return_exceptions=True)
+
+    async def keep(self, hosts: Callable[[], Iterable[str]]) -> None:
+        """Learn the addresses of what `hosts` names again and again, until cancelled."""
+        while True:
+            await self.learn(hosts())
+            await asyncio.sleep(REFRESH_S)
 
 
 async def _ask_the_system(host: str) -> str:
