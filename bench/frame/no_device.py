@@ -14,8 +14,10 @@ from typing import Any
 from treeward.pod_agent.agent import Agent
 from treeward.runtime.program import Program, run_program
 from treeward.runtime.service import connected
+from treeward.schemas.construct import constructor
 from treeward.schemas.device import Answer, Status
 
+_answer = constructor(Answer)
 DEFINITION = {"cpus": 0.001, "memory_mib": 1, "running": True}
 OBSERVED = {"host": "a1-h1", "state": "running"}
 
@@ -38,11 +40,11 @@ class NoDevice:
             if fields.get("operation") == "create":
                 self._others[fields["id"]] = fields["spec"]
             definition = self._others.get(fields["id"], DEFINITION)
-        answer = Answer.model_construct(
-            seq=0, status=Status.APPLIED if called else Status.OK, high=fields["life"], owner=fields["owner"],
-            last=ticket, last_applied=called, begun=ticket, exists=exists, reason=None, last_reason=None,
-            definition=dict(definition) if exists else None, observed=dict(OBSERVED) if exists else None,
-        )  # fmt: skip
+        answer = _answer({
+            "seq": 0, "status": Status.APPLIED if called else Status.OK, "high": fields["life"],
+            "owner": fields["owner"], "last": ticket, "last_applied": called, "begun": ticket, "exists": exists,
+            "definition": dict(definition) if exists else None, "observed": dict(OBSERVED) if exists else None,
+        })  # fmt: skip
         if called and self._call_s:
             self._loop.call_later(self._call_s, done, answer)
         else:

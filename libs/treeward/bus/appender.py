@@ -97,7 +97,7 @@ class GuardedAppender:
             return
         call = Call(drafts, done)
         self._unsettled.append(call)
-        largest = max(len(draft.data) for draft in drafts)
+        largest = len(drafts[0].data) if len(drafts) == 1 else max(len(draft.data) for draft in drafts)
         if self._failure is not None:
             call.result = self._failure
             asyncio.get_running_loop().call_soon(self._settle)

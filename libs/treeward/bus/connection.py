@@ -34,6 +34,8 @@ PINGS_UNANSWERED_MAX: Final = 2
 RECONNECT_WAIT_S: Final = 0.25
 UNSENT_BYTES_MAX: Final = 64 * 1024 * 1024
 """What may wait for a slow link; beyond it publishes are dropped and counted."""
+BUFFERED_BYTES_MAX: Final = 64 * 1024
+"""What may wait in the socket's buffer; beyond it, it waits here, where it is counted."""
 CLOSE_S: Final = 2.0
 HEADROOM_BYTES: Final = 4096
 """Room for headers within the server's largest message; a larger message would end the connection."""
@@ -91,6 +93,7 @@ class Connection:
         self._lost_at_s: float | None = None
         self._left_old_link = False
         self._last_error = ""
+        self._write_is_due = False
 
     async def connect(
         self, servers: str | Sequence[str], *, name: str, credentials: Credentials, timeout_s: float | None
@@ -141,10 +144,25 @@ class Connection:
             return False
         client._pending.append(command)
         client._pending_data_size += len(command)
-        queue = client._flush_queue
-        if queue is not None and queue.empty():
-            queue.put_nowait(asyncio.get_running_loop().create_future())
+        if not self._write_is_due:
+            self._write_is_due = True
+            asyncio.get_running_loop().call_soon(self._write)
         return True
+
+    def _write(self) -> None:
+        """Write what was sent in one turn of the loop, in one piece; to a slow link in the time that it takes."""
+        self._write_is_due = False
+        client = self._client
+        if not self.connected or not client._pending:
+            return
+        writer = getattr(client._transport, "_io_writer", None)
+        if writer is not None and writer.transport.get_write_buffer_size() <= BUFFERED_BYTES_MAX:
+            pending, client._pending, client._pending_data_size = client._pending, [], 0
+            writer.writelines(pending)
+            return
+        queue = client._flush_queue
+        if queue is not None and queue.empty():  # nats-py's own way, which waits until the link has taken it
+            queue.put_nowait(asyncio.get_running_loop().create_future())
 
     def subscribe(self, subject: str, receive: Receive, *, queue: str = "") -> int:
         """Have `receive` called for each message; survives reconnects. Returns what `unsubscribe` takes."""

@@ -140,7 +140,7 @@ class StreamReader:
         if not reply:
             self._receive_status(header_block)
             return
-        position, sequence, time_ns, _ = parse_delivery(reply)
+        position, sequence, time_ns = parse_delivery(reply)
         if sequence != self._sequence + 1:
             self._renew()
             return

@@ -3,20 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import NamedTuple
 
 HEADER_LINE = "NATS/1.0\r\n"
 _TIME = re.compile(r"([^.]*?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
 _LINE_BREAKS = str.maketrans({"\r": " ", "\n": " "})
-
-
-class Delivery(NamedTuple):
-    """What the reply subject of a consumer's message says about it."""
-
-    position: int
-    consumer_sequence: int
-    time_ns: int
-    pending: int
 
 
 def header_lines(headers: Mapping[str, str]) -> str:
@@ -86,12 +76,15 @@ def parse_status(block: bytes | None) -> tuple[int, str]:
     return (int(status), description.decode("utf-8", "replace")) if status.isdigit() else (0, "")
 
 
-def parse_delivery(reply: bytes) -> Delivery:
-    """Read a `$JS.ACK` subject, in the form with 9 tokens and in the newer one with domain and account."""
+def parse_delivery(reply: bytes) -> tuple[int, int, int]:
+    """`(position, consumer sequence, time in ns)` of a `$JS.ACK` subject.
+
+    It has 9 tokens, or, in its newer form, two more for domain and account, and maybe another.
+    """
     tokens = reply.split(b".")
     if len(tokens) == 9:
-        return Delivery(int(tokens[5]), int(tokens[6]), int(tokens[7]), int(tokens[8]))
-    return Delivery(int(tokens[7]), int(tokens[8]), int(tokens[9]), int(tokens[10]))
+        return int(tokens[5]), int(tokens[6]), int(tokens[7])
+    return int(tokens[7]), int(tokens[8]), int(tokens[9])
 
 
 def parse_time_s(text: str) -> float:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 TOKEN_PATTERN = r"[A-Za-z0-9_-]{1,64}"
 TOKEN_RULE = "1 to 64 of the characters A-Z a-z 0-9 _ -"
 _TOKEN = re.compile(TOKEN_PATTERN)
+_KEY = re.compile(rf"({TOKEN_PATTERN})\.({TOKEN_PATTERN})")
 
 ROOT = "root"
 """The zone that zones are resources of."""
@@ -61,6 +62,9 @@ class Address(NamedTuple):
 
 def problem_of(zone: str, key: str) -> str | None:
     """What is wrong with an address that came from a subject; None if nothing is."""
+    found = _KEY.fullmatch(key)
+    if found is not None and zone != ROOT and is_token(zone) and found[1] not in SUPERVISED_KINDS:
+        return None  # what nearly every one is, with one look at it
     kind, _, id_ = key.partition(".")
     for name, part in (("zone", zone), ("kind", kind), ("id", id_)):
         if not is_token(part):

@@ -203,7 +203,8 @@ class Dispatching:
     def _perform(self, effect: Effect, cause: Stored | None) -> None:
         match effect:
             case effects.Send(partition, key, message):
-                message.trace = self.telemetry.sending(effect)
+                if (trace := self.telemetry.sending(effect)) is not None:
+                    message.trace = trace
                 self.context.bus.publish(subjects.mailbox(self.zone, partition, key), codec.message_bytes(message))
             case effects.Settled():
                 self.telemetry.settled(effect, cause)
