@@ -127,3 +127,17 @@ async def test_giving_up_an_old_epoch_does_not_end_the_new(agent: Agent) -> None
     agent.claim("a2", 9)
     await until(lambda: ("zone-a.a2", 9) in agent.told)
     assert ("zone-a.a1", 6) in agent.told and not agent.owners[1].closed
+
+
+async def test_an_older_claim_that_is_heard_late_neither_ends_nor_begins_an_owner(agent: Agent) -> None:
+    agent.may_begin["zone-a.a1"] = agent.may_begin["zone-a.a2"] = asyncio.Event()
+    agent.may_begin["zone-a.a1"].set()
+    agent.claim("a1", 8)
+    await until(lambda: "zone-a.a1" in agent.branches.held)
+    agent.claim("a1", 5, owner="another")
+    agent.claim("a1", 6)
+    agent.claim("a2", 9)
+    await until(lambda: "zone-a.a2" in agent.branches.held)
+    agent.claim("a1", 10)
+    await until(lambda: agent.branches.held["zone-a.a1"][0] == 10)
+    assert [owner.claim.epoch for owner in agent.owners if owner.claim.branch == "zone-a.a1"] == [8, 10]

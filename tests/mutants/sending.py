@@ -194,6 +194,7 @@ SENDING = (
         D,
         "        while self.fold.log_read_up_to < self.fold.newest_claim and not self._again.is_set():\n",
         "        while False:\n",
+        (GUARDS,),
     ),
     Mutant(
         "WORK is read before the end of the log is asked for",

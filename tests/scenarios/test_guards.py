@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from tests.support.world import ZONE, World, world
 
+from treeward.bus.interface import Since, Start
+from treeward.orchestrator.dispatching import Dispatching
 from treeward.runtime import codec
 from treeward.runtime.context import Context
 from treeward.runtime.owner_loop import OwnerLoop
@@ -16,8 +20,11 @@ from treeward.schemas.device import Answer, Status
 from treeward.schemas.events import Event, EventType
 from treeward.schemas.mailbox import Message
 from treeward.schemas.streams import Retention
+from treeward.simulation.bus import SimulatedBus
 from treeward.simulation.device import DeviceLink
+from treeward.simulation.link import Link
 from treeward.simulation.program import Program
+from treeward.simulation.server import BusServer
 from treeward.supervision.pod_owner import PodOwner
 
 KEY, POD = "vm.web-1", "pod-1"
@@ -25,19 +32,14 @@ DEVICE = f"tcp://{POD}:1"
 CLAIM = subjects.claim_of_pod(ZONE, POD)
 
 
-class Pod:
-    """One pod's owner with its log, mailbox and device, and nobody else."""
+class Alone:
+    """A zone's log and mailbox, in which the test says what others have said."""
 
     def __init__(self) -> None:
         self.world = World(orchestrators=0, supervisors=0, agents=0, latency_s=0.001, limits={})
         self.world.server.provision(ZONE, Retention())
-        self.gave_up: list[bool] = []
-        """Whether it was fenced, each time that it gave up."""
         self.epoch = self.claim("agent-1")
         self.placed = self.log(Event(**self.said(EventType.PLACED, KEY), pod=POD, host="host-1", reserves={}))
-        self.world.add("agent-1", self._own)
-        self.world.start("agent-1")
-        self.world.run_for(0.1)
 
     def said(self, type_: EventType, key: str, **fields: Any) -> dict[str, Any]:
         kind, _, id_ = key.partition(".")
@@ -52,6 +54,18 @@ class Pod:
         position = self.world.server.append(streams.log(ZONE), draft, None, None)
         assert isinstance(position, int)
         return position
+
+
+class Pod(Alone):
+    """One pod's owner with its log, mailbox and device, and nobody else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gave_up: list[bool] = []
+        """Whether it was fenced, each time that it gave up."""
+        self.world.add("agent-1", self._own)
+        self.world.start("agent-1")
+        self.world.run_for(0.1)
 
     def send(self, ticket: int, operation: str) -> None:
         unit = Message(epoch=self.epoch, life=self.placed, ticket=ticket, previous=0, operation=operation)
@@ -115,6 +129,46 @@ def test_a_second_event_of_a_resource_is_not_on_its_way_while_the_first_may_come
         centre.until(lambda: "completed" in centre.types(KEY), "the outcome")
         centre.run_for(1.0)
         assert centre.types(KEY) == ["placed", "ready", "completed"]
+
+
+class TwoWays(SimulatedBus):
+    """The log comes from another server than all else, and slowly, as it may where there are three."""
+
+    def __init__(self, server: BusServer, link: Link, other: Link) -> None:
+        super().__init__(server, link, "two-ways")
+        self._other = SimulatedBus(server, other, "two-ways")
+
+    async def read(self, stream: str, subject_filter: str, start: int | Start | Since, *rest: Any, **more: Any) -> Any:
+        if stream != streams.log(ZONE) or not isinstance(start, int):
+            return await super().read(stream, subject_filter, start, *rest, **more)
+        reader = await self._other.read(stream, subject_filter, start, *rest, **more)
+        self._other.link.extra_s[1] = 20.0
+        return reader
+
+
+def test_nothing_is_sent_to_a_life_before_the_log_was_read_up_to_its_claim() -> None:
+    """The dispatcher has the claim from elsewhere, and not yet what was answered before it (R3)."""
+
+    async def dispatch(program: Program, context: Context, _stopping: asyncio.Event) -> None:
+        assert program.link is not None
+        other = Link(alone.world.loop, program.chance, copy_context(), 0.001)
+        bus = TwoWays(alone.world.server, program.link, other)
+        await Dispatching(replace(context, bus=bus), ZONE).run()
+
+    alone = Alone()
+    centre, mailbox = alone.world, alone.world.server.stream(streams.mailbox(ZONE))
+    centre.submit(KEY, "start")
+    centre.add("dispatcher", dispatch)
+    centre.start("dispatcher")
+    centre.until(lambda: centre.server.stream(streams.log(ZONE)).consumers, "it follows the log")
+    epoch = alone.claim("agent-2")
+    centre.run_for(10.0)
+    assert not mailbox.messages
+    centre.until(lambda: mailbox.messages, "the unit")
+    sent = codec.message_of(next(iter(mailbox.messages.values())).data)
+    assert sent is not None
+    assert (sent.epoch, sent.life) == (epoch, epoch)
+    centre.close()
 
 
 def test_nothing_leaves_work_before_its_history_has_it() -> None:
