@@ -13,6 +13,7 @@ from treeward.supervision.anti_affinity import AntiAffinity, Members
 
 AMOUNT_MAX = 2**62
 """No quantity is more: what a device says may be any number, and infinity is none."""
+ALIKE_MAX = 10_000
 
 
 class Demand(NamedTuple):
@@ -139,13 +140,22 @@ class Places:
     pod_used: dict[str, Demand] = field(default_factory=dict)
     members: Members = field(default_factory=Members)
     """Of the groups that are to be kept apart."""
+    alike: dict[Placed, Placed] = field(default_factory=dict, compare=False)
+    """Those on one host that take the same of it share one value: there may be a million."""
 
     def put(self, key: str, place: Placed) -> None:
         """The resource is now here and takes that much, whatever was known of it."""
         self.drop(key)
-        self.placed[key] = place
+        self.placed[key] = self._share(place)
         self.on_host.setdefault(place.host, {})[key] = None
         self._use(place, 1)
+
+    def _share(self, place: Placed) -> Placed:
+        if place.requires is not None:  # a dictionary: it is not looked up
+            return place
+        if len(self.alike) > ALIKE_MAX:
+            self.alike.clear()
+        return self.alike.setdefault(place, place)
 
     def drop(self, key: str) -> bool:
         """The resource is nowhere any more; whether that frees anything."""

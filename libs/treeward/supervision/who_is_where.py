@@ -32,16 +32,17 @@ class WhoIsWhere:
                 self._forget_position_of(key)  # it was fetched ahead of the log, which has come up to it now
             return None
         self._positions[key] = position
-        room = self._fold(event)
+        room = self._fold(key, event)
         self._forget_position_of(key)
         return room
 
     def on_fetched(self, position: int, event: Event) -> str | None:
         """One resource's last event, ahead of the log: what it says is not undone when the log comes to older ones."""
-        if position <= self._positions.get(event.key, 0):
+        key = event.key
+        if position <= self._positions.get(key, 0):
             return None
-        self._positions[event.key] = position
-        return self._fold(event)
+        self._positions[key] = position
+        return self._fold(key, event)
 
     def expect_host(self, name: str, pod: str) -> None:
         """A host is being placed in a pod: the pod has it from now on."""
@@ -51,7 +52,7 @@ class WhoIsWhere:
         """Whether a host is placed in the pod, made or not."""
         return pod in self._unmade.values() or any(host.pod == pod for host in self.places.hosts.values())
 
-    def _fold(self, event: Event) -> str | None:
+    def _fold(self, key: str, event: Event) -> str | None:
         pod = pod_of(event)
         if event.kind == "host":
             self._unmade.pop(event.id, None)
@@ -66,17 +67,17 @@ class WhoIsWhere:
                 return event.id
             return None
         self._fold_reservation(event)
-        known = self.places.placed.get(event.key)
+        known = self.places.placed.get(key)
         host, leaving = event.host, False
         if pod is None and event.existed and event.left is not None:
             pod, host, leaving = event.left_pod or "", event.left, True  # it comes back there if it fits nowhere else
         if pod is None or host is None:
-            return known.host if known is not None and self.places.drop(event.key) else None
+            return known.host if known is not None and self.places.drop(key) else None
         need = Need.of(event.kind, event.definition or event.reserves)
         place = Placed(pod, host, need.demand, need.spread, need.requires or None, leaving, need.apart)
         if place == known:
             return None
-        self.places.put(event.key, place)
+        self.places.put(key, place)
         return known.host if known is not None else None
 
     # --- places that are kept for what is to move ----------------------------------------------------------------
