@@ -18,7 +18,7 @@ from treeward.supervision.limits import Limits
 from treeward.supervision.pod_owner import PodOwner
 
 ROWS = 20_000
-USED_MAX = 100_000
+USED_MAX = 20_000
 """How many are used once through the path: a million of them would take longer than they tell."""
 EPOCH = 5
 UNIT_S = 0.00025

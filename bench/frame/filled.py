@@ -10,6 +10,7 @@ import json
 import time
 
 from bench.frame.load import StuckError
+from bench.frame.no_device import DEFINITION
 from bench.frame.site import Site
 from bench.frame.wire import Wire
 from treeward.bus.interface import Stored
@@ -42,7 +43,7 @@ async def fill(place: Site, names: list[str], *, zone: str = "zone-a", pod: str 
     """Have these VMs placed in a pod; returns the seconds that the server took."""
     stored = await last_of(place, subjects.claim_of_pod(zone, pod), zone)
     assert stored is not None
-    definition = {"cpus": 0.001, "memory_mib": 1, "gpus": 0.0, "running": True, "requires": {}}
+    definition = DEFINITION  # what the device will say: else each of them has drifted
     event = {
         "type": "completed", "zone": zone, "kind": "vm", "id": "", "life": stored.position, "answered": 1,
         "at": "2026-01-01T00:00:00Z", "pod": pod, "host": f"{pod}-h1", "definition": definition, "ticket": 1,

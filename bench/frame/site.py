@@ -196,6 +196,8 @@ class Site:
             "TREEWARD_NATS_URL": ",".join(self.urls),
             "TREEWARD_DEVICE": f"tcp://127.0.0.1:{self.device_port}",
         }
+        if not self.shape.simulator:  # a device that remembers nothing has not drifted
+            known["TREEWARD_BACKGROUND_SYNCHRONIZATION_S"] = "0"
         return self._child(name, module, {**environment(), **known, **self.shape.settings, **own})
 
     def _child(self, name: str, module: str, variables: dict[str, str], *arguments: str) -> Child:
