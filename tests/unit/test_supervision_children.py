@@ -1,6 +1,7 @@
 """Whom a supervisor claims for: the silent, the leaving, those without their epoch; and it suspects itself first."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -224,3 +225,58 @@ def test_what_is_decided_is_decided_again_until_it_is_heard_of() -> None:
     claims = watching.run(LIMITS.orphan_s + 1.0)
     assert len(claims) > 1
     assert {claim.instance for claim in claims} == {"supervisor"}
+
+
+def orphaned() -> Watching:
+    """A pod that no agent can take, claimed for its supervisor in epoch 5."""
+    watching = Watching(last_resort="supervisor")
+    watching.children.on_claimed(POD, "supervisor", 5, watching.now_s)
+    return watching
+
+
+def test_a_supervisor_that_acts_for_a_pod_itself_is_left_alone() -> None:
+    watching = orphaned()
+    watching.children.on_own([Holding(branch=POD, epoch=5)], watching.now_s)
+    assert watching.run(60.0) == []
+
+
+def test_a_pod_that_its_supervisor_gave_up_is_claimed_for_it_again_without_any_agent() -> None:
+    watching = orphaned()
+    assert watching.run(LIMITS.epoch_grace_s) == []
+    claims = watching.run(2 * STEP_S)
+    assert {(claim.branch, claim.instance) for claim in claims} == {(POD, "supervisor")}
+    assert "epoch 5" in claims[0].reason
+
+
+def test_each_time_that_its_supervisor_gives_it_up_the_next_claim_comes_later() -> None:
+    watching = orphaned()
+    waited_s = []
+    for epoch in range(6, 10):
+        claimed_s = watching.now_s
+        watching.children.on_own([Holding(branch=POD, epoch=epoch - 1)], watching.now_s)
+        watching.run(0.5)
+        watching.children.on_own([], watching.now_s)
+        while not watching.run(STEP_S):
+            pass
+        waited_s.append(watching.now_s - claimed_s)
+        watching.children.on_claimed(POD, "supervisor", epoch, watching.now_s)
+    assert all(later > 1.5 * earlier for earlier, later in pairwise(waited_s))
+
+
+def test_once_its_supervisor_has_acted_for_it_for_a_while_giving_up_costs_the_usual_time() -> None:
+    watching = orphaned()
+    for epoch in range(6, 10):
+        watching.children.on_own([Holding(branch=POD, epoch=epoch - 1)], watching.now_s)
+        watching.run(LIMITS.epoch_grace_s + 1.0)
+        watching.children.on_own([Holding(branch=POD, epoch=epoch - 1)], watching.now_s)
+        watching.children.on_own([], watching.now_s)
+        assert watching.run(2 * STEP_S)
+        watching.children.on_claimed(POD, "supervisor", epoch, watching.now_s)
+
+
+def test_a_supervisor_keeps_a_pod_that_the_instances_there_have_no_room_for() -> None:
+    watching = orphaned()
+    watching.children.on_claimed("zone-a.pod-2", "agent-1", 4, watching.now_s)
+    watching.hear("agent-1", [("zone-a.pod-2", 4)], capacity=1)
+    watching.children.on_own([Holding(branch=POD, epoch=5)], watching.now_s)
+    assert watching.run(60.0) == []

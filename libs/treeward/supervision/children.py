@@ -4,9 +4,10 @@ Presence is a fold over heartbeats; suspicion a function of it and the time. A w
 double execution: log and device fence. So it may be quick, but a supervisor that has slept suspects itself first.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from treeward.schemas.presence import Heartbeat
+from treeward.schemas.presence import Heartbeat, Holding
 from treeward.supervision.effects import ClaimBranch
 from treeward.supervision.election import choose_instance
 from treeward.supervision.escalations import Escalations
@@ -67,6 +68,8 @@ class Children:
     escalations: Escalations = field(init=False)
     """Branches whose owners cannot help their children."""
 
+    _own: set[tuple[str, int]] = field(default_factory=set)
+
     def __post_init__(self) -> None:
         self.escalations = Escalations(self.limits)
 
@@ -78,6 +81,13 @@ class Children:
             if branch is not None and branch.owner == heartbeat.instance and branch.epoch == held.epoch:
                 branch.ready = True
                 self.escalations.hear(held, max(branch.since_s, self.began_s), now_s)
+
+    def on_own(self, holdings: Collection[Holding], now_s: float) -> None:
+        """What the supervisor's own instance acts for, of the branches that nobody else could take."""
+        self._own = {(held.branch, held.epoch) for held in holdings}
+        for branch in self.branches.values():
+            if (branch.name, branch.epoch) in self._own and self._had_its_time(branch, now_s):
+                branch.ready = True  # it lasted: giving up after that is no reason for more patience
 
     def on_closed(self, instance: str, now_s: float) -> None:
         """A server reported that the instance's connection is closed: it is dead, or back within a heartbeat.
@@ -176,7 +186,7 @@ class Children:
         if branch.renew is not None and branch.owner in alive:
             return branch.renew
         if branch.owner == self.last_resort:
-            return "an instance can take it again" if alive else None
+            return self._why_take_again(branch, now_s) or ("an instance can take it again" if alive else None)
         known = self.instances.get(branch.owner)
         if known is None:
             waited = now_s - max(branch.since_s, self.began_s) > self.limits.suspicion_s
@@ -186,24 +196,33 @@ class Children:
         if branch.owner not in alive:
             how = "its connection is gone" if known.closed_s is not None else f"silent for {now_s - known.seen_s:.2f} s"
             return f"{branch.owner} is suspected: {how}"
-        grace_s = min(self.limits.backoff_s_max, self.limits.epoch_grace_s * 2.0 ** min(branch.failures, 16))
-        if not known.holds(branch.name, branch.epoch) and now_s - max(branch.since_s, self.began_s) > max(
-            grace_s, self.limits.epoch_grace_s
-        ):
+        if not known.holds(branch.name, branch.epoch) and self._had_its_time(branch, now_s):
             return f"{branch.owner} does not act in epoch {branch.epoch}"
         trouble = self.escalations.of(branch.name, now_s)
         if trouble is None or (trouble.out_of_reach and not self._others(branch, alive)):
             return None  # out of reach, and nobody is nearer
         return f"{branch.owner} cannot help it: {trouble.reason}"
 
+    def _had_its_time(self, branch: Branch, now_s: float) -> bool:
+        """Whether its owner has had the time to begin, which grows with each claim that nobody acted on."""
+        grace_s = min(self.limits.backoff_s_max, self.limits.epoch_grace_s * 2.0 ** min(branch.failures, 16))
+        return now_s - max(branch.since_s, self.began_s) > max(grace_s, self.limits.epoch_grace_s)
+
+    def _why_take_again(self, branch: Branch, now_s: float) -> str | None:
+        """The last resort may give up like any owner, and nobody but itself can claim for it."""
+        if (branch.name, branch.epoch) in self._own or not self._had_its_time(branch, now_s):
+            return None
+        return f"its supervisor does not act in epoch {branch.epoch}"
+
     def _take_orphan(self, branch: Branch, now_s: float) -> str | None:
-        """Nobody can take it: after a while its supervisor does, once, for what its device still allows."""
+        """Nobody can take it: after a while its supervisor does, for what its device still allows, and goes on."""
+        if branch.owner == self.last_resort:
+            return self.last_resort if self._why_take_again(branch, now_s) is not None else None
         if branch.orphaned_since_s is None:
             branch.orphaned_since_s = now_s
         if branch.isolate:  # there is no device that an instance would be nearer to
             return self.last_resort
-        waited = now_s - branch.orphaned_since_s >= self.limits.orphan_s
-        return self.last_resort if waited and branch.owner != self.last_resort else None
+        return self.last_resort if now_s - branch.orphaned_since_s >= self.limits.orphan_s else None
 
     def _others(self, branch: Branch, alive: dict[str, Instance]) -> dict[str, Instance]:
         """The instances that could own the branch instead of its owner."""

@@ -50,6 +50,6 @@ class Supervisor:
         self.presence.beat()
 
     async def _begin(self, claim: Claimed, gave_up: Callable[[str, bool], None]) -> ZoneInCharge:
-        zone = ZoneInCharge(self.context, claim, gave_up)
+        zone = ZoneInCharge(self.context, claim, gave_up, self.orphans.holdings)
         await zone.start()
         return zone

@@ -6,7 +6,7 @@ is where, which only allocation waits for. Healthy pods are adopted: their owner
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from treeward.bus.interface import BusError, Reader, Start, Stored, Subscription
 from treeward.runtime import codec
@@ -21,7 +21,7 @@ from treeward.schemas import streams, subjects
 from treeward.schemas.address import ZONE_PARTITION
 from treeward.schemas.events import EventType
 from treeward.schemas.places import PlaceSaid
-from treeward.schemas.presence import Heartbeat
+from treeward.schemas.presence import Heartbeat, Holding
 from treeward.supervision import effects
 from treeward.supervision.children import Children
 from treeward.supervision.effects import Effect
@@ -37,9 +37,17 @@ WATCH_WORK_S = 5.0
 class ZoneInCharge:
     """A zone while this instance owns it."""
 
-    def __init__(self, context: Context, claim: Claimed, gave_up: Callable[[str, bool], None]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        claim: Claimed,
+        gave_up: Callable[[str, bool], None],
+        orphans: Callable[[], Collection[Holding]],
+    ) -> None:
+        """`orphans` tells for which pods this instance acts itself, since nobody else could take them."""
         self.zone = claim.branch
         self.context = context
+        self._orphans = orphans
         self.owner = ZoneOwner(self.zone, claim.epoch, context.limits)
         self.children = Children(
             context.limits,
@@ -214,6 +222,7 @@ class ZoneInCharge:
             await asyncio.sleep(DECIDE_S)
             if not self.context.bus.connected:
                 continue  # we hear nobody, so it is not they who are silent; back again, we suspect ourselves first
+            self.children.on_own(self._orphans(), self.context.now_s())
             claims = await decide_claims(self.context, self.zone, self.children, self._is_new)
             now_s = self.context.now_s()
             self._owned.show(now_s)
