@@ -1,6 +1,7 @@
 """A supervisor whose server is cut off from the others: it hears only who is there with it, and blames nobody."""
 
 from dataclasses import replace
+from typing import Any
 
 from treeward.simulation.misfortune import make_plan
 from treeward.simulation.plan import Plan
@@ -45,7 +46,7 @@ class CutOff(Run):
         return [line for line in self.trace.lines if line.what == "event" and line.words[2] == "claimed"]
 
 
-def quiet_plan(**counts: int) -> Plan:
+def quiet_plan(**counts: Any) -> Plan:
     plan = make_plan(0)
     shape = replace(plan.shape, zones=1, pods=4, latency_s=0.002, **counts)
     return replace(plan, shape=shape, wishes=tuple(set_up(shape)), faults=(), faults_end_s=CUT_AT_S + CUT_OFF_S)
