@@ -138,7 +138,7 @@ TAKEOVER = (
         S + "row.py",
         "        self.ready_said = self.untouched = False\n",
         "        self.ready_said = False\n",
-        (POD_UNIT,),
+        (TAKES,),
     ),
     # what PROTOCOL's table of breakages names beside the rows above
     Mutant(

@@ -164,6 +164,29 @@ def test_an_owner_that_is_told_to_stop_takes_nothing_more_and_ends_what_is_calle
     assert owner.fold.drained
 
 
+def test_after_a_crash_nothing_goes_elsewhere_without_its_device() -> None:
+    """The process of its host took it along; only a life that began with `placed` can know that nothing was called."""
+    owner = Owner(reserves={"cpus": 1})
+    moving = message(operation="create", reallocate=True)
+    owner.send(moving)
+    owner.fold.on_message("host.host-1", message(7, "resize"), 0.0)
+    owner.take()
+    owner.fold.on_fetched("host.host-1", PLACED, owner.last.model_copy(update={"kind": "host", "id": "host-1"}), 0.0)
+    for status in (Status.OK, Status.FAILED):
+        (request,) = (effect for effect in owner.take() if isinstance(effect, Synchronize | Call))
+        answer = Answer(seq=1, status=status, exists=True, definition={})
+        owner.fold.on_answer("host.host-1", request.token, answer, 0.0)
+    (crashed,) = (each for each in owner.take() if isinstance(each, Append) and said(each).key == KEY)
+    assert said(crashed).type is EventType.CRASHED
+    owner.store(crashed)
+    owner.now_s += 10.0
+    (synchronize,) = owner.send(moving.model_copy(update={"life": owner.position}))
+    owner.answer(synchronize, Status.UNREACHABLE)
+    owner.now_s += 5.0
+    owner.fold.tick(owner.now_s)
+    assert [type(effect) for effect in owner.take()] == [Synchronize]
+
+
 def test_what_its_device_is_ahead_of_is_not_given_back_to_the_zone() -> None:
     """The log was brought back from a backup, the device was not: it has answered units that are open here.
 
