@@ -120,6 +120,21 @@ async def test_a_half_open_link_with_unsent_writes_is_left_for_another_server(
     await bus.close()
 
 
+async def test_what_a_link_does_not_take_at_once_waits_where_it_is_counted_and_keeps_its_order(bus: NatsBus) -> None:
+    heard: list[int] = []
+    await bus.subscribe("tw.numbers", lambda _subject, data, _headers: heard.append(int(data[:8])))
+    client, counted = bus.connection._client, 0
+    for number in range(220):
+        bus.publish("tw.numbers", b"%08d" % number + b" " * 100_000)
+        if number >= 200:  # the first 20 MB are on their way, more than any socket takes
+            await asyncio.sleep(0)
+            counted = max(counted, client._pending_data_size)
+    assert counted > 100_000, "a slow link's bytes are counted, so that they can be bounded"
+    await until(lambda: len(heard) == 220)
+    assert heard == list(range(220))
+    assert bus.counts["lost"] == 0
+
+
 async def test_a_link_that_answers_nothing_at_all_is_left_and_tried_again(far_bus: NatsBus, proxy: Proxy) -> None:
     proxy.lose_to_client = True
     await until(lambda: not far_bus.connected)
