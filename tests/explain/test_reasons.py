@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from tests.explain.page import masked, page
 from tests.explain.reasons import reasons
-from tests.explain.told import Reason, told
+from tests.explain.told import Reason, Told, told
 from tests.explain.trouble import SMALL
-from tests.support.world import world
+from tests.support.world import ZONE, world
 
 from treeward.schemas.address import ROOT
 from treeward.schemas.api import ExplainAnswer, Wait
@@ -19,6 +19,11 @@ SCREEN_LINES, SCREEN_COLUMNS = 24, 80
 def lines_of(answer: ExplainAnswer) -> int:
     """How many lines of a screen the sentences take."""
     return sum(-(-len(sentence) // SCREEN_COLUMNS) for sentence in answer.sentences)
+
+
+def said_by(name: str) -> Told:
+    """What came of one of the rows."""
+    return next(each for each in reasons() if each.name == name).bring_about()
 
 
 @pytest.mark.parametrize("reason", reasons(), ids=lambda reason: reason.name)
@@ -102,6 +107,34 @@ def test_who_paused_is_known_to_a_dispatcher_that_has_only_just_begun() -> None:
     assert [(each.ticket, each.reason) for each in answer.steered] == [(4, "looks odd (by ada)")]
 
 
+def test_who_paused_is_known_when_something_behind_the_pause_has_been_cancelled() -> None:
+    with world() as centre:
+        centre.done("vm.web-1", "create", spec=SMALL)
+        centre.done("vm.web-1", "pause", reason="looks odd", by="ada")
+        cancelled = centre.submit("vm.web-1", "stop")
+        centre.submit("vm.web-1", "cancel", ticket=cancelled)
+        centre.until(lambda: (ZONE, cancelled) in centre.answered, "its outcome")
+        centre.programs["orchestrator-1"].kill()
+        centre.run_for(1.0)
+        centre.start("orchestrator-1")
+        waiting = centre.submit("vm.web-1", "stop")
+        centre.run_for(10.0)
+        answer = centre.explain(ticket=waiting)
+    assert [(each.ticket, each.reason) for each in answer.steered] == [(4, "looks odd (by ada)")]
+
+
+def test_all_that_come_before_are_counted_and_the_first_are_named() -> None:
+    answer = said_by("beyond_the_window").by_ticket
+    assert answer.next == "tickets 4, 5, 6, 7, 8 and 145 more have an outcome"
+    assert len(answer.behind) == 100
+
+
+def test_who_drains_the_zone_is_told_to_whom_waits_for_a_place() -> None:
+    answer = said_by("zone_draining").by_ticket
+    assert "Ticket 2 of root drains zone zone-a, for 3.0 s now: closes down (by ada)." in answer.sentences
+    assert [(each.address, each.operation) for each in answer.steered] == [("root.zone.zone-a", "drain")]
+
+
 def test_a_paused_zone_says_of_itself_who_paused_it() -> None:
     with world() as centre:
         centre.done("zone.zone-a", "pause", zone=ROOT, reason="power test", by="ada")
@@ -140,7 +173,7 @@ def test_a_drained_zone_says_how_many_are_left() -> None:
 
 
 def test_a_mark_on_what_the_device_may_have_carried_out_is_no_promise() -> None:
-    superseded = next(each for each in reasons() if each.name == "superseded").bring_about().by_address
+    superseded = said_by("superseded").by_address
     assert (
         "Unless the device has carried it out, it will be answered `superseded`: by ticket 6." in superseded.sentences
     )

@@ -51,7 +51,7 @@ async def outcome_of(bus: Bus, zone: str, key: str, ticket: int, submitted_s: fl
 
 
 async def last_completed(bus: Bus, zone: str, key: str, operation: str) -> Answered | None:
-    """The last time that an operation of a branch or host was completed; None as above."""
+    """The last time that an operation of a resource was completed; None as above."""
     found: list[Answered] = []
 
     def deliver(stored: Stored, _done: asyncio.Event) -> None:

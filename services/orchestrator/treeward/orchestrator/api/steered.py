@@ -35,7 +35,7 @@ async def with_steering(bus: Bus, facts: Facts, *, timeout_s: float) -> Facts:
         found.append(await _pause(bus, facts.zone, facts.key, own or facts.answered))
     emptying = None
     if event is not None and event.draining:
-        found.append(await _drain(bus, facts.zone, facts.key))
+        found.append(await _completed(bus, facts.zone, facts.key, "drain"))
         emptying = await _emptying(bus, facts, timeout_s)
     return replace(facts, steered=tuple(found), emptying=emptying)
 
@@ -45,7 +45,7 @@ async def _zone(bus: Bus, zone: str, operation: Literal["pause", "drain"]) -> St
     key = f"zone.{zone}"
     try:
         if operation == "drain":
-            return await _drain(bus, ROOT, key)
+            return await _completed(bus, ROOT, key, "drain")
         last = await bus.last(streams.log(ROOT), subjects.log_of_resource(ROOT, key))
         event = codec.event_of(last.data) if last is not None else None
         return await _pause(bus, ROOT, key, event.answered if event is not None else 0)
@@ -54,19 +54,19 @@ async def _zone(bus: Bus, zone: str, operation: Literal["pause", "drain"]) -> St
 
 
 async def _pause(bus: Bus, zone: str, key: str, ticket: int) -> Steering:
-    """Nothing behind a pause is answered, so it is the last ticket answered, or one that is not."""
+    """As a rule nothing behind a pause is answered, so it is the last ticket answered, or one that is not."""
     unit = await history.submitted(bus, zone, ticket) if ticket else None
-    if unit is None or unit.operation != "pause" or unit.key != key:
-        return Steering(f"{zone}.{key}", "pause")
+    if unit is None or unit.operation != "pause" or unit.key != key:  # what was cancelled behind it has been answered
+        return await _completed(bus, zone, key, "pause")
     return Steering(f"{zone}.{key}", "pause", ticket, unit.stored_s, unit.reason)
 
 
-async def _drain(bus: Bus, zone: str, key: str) -> Steering:
-    """What comes behind a drain is answered as ever, so it is looked for in the log."""
-    answered = await history.last_completed(bus, zone, key, "drain")
+async def _completed(bus: Bus, zone: str, key: str, operation: Literal["pause", "drain"]) -> Steering:
+    """As the log tells: what comes behind a drain is answered as ever."""
+    answered = await history.last_completed(bus, zone, key, operation)
     if answered is None:
-        return Steering(f"{zone}.{key}", "drain")
-    return Steering(f"{zone}.{key}", "drain", answered.event.ticket, answered.stored_s, answered.event.reason)
+        return Steering(f"{zone}.{key}", operation)
+    return Steering(f"{zone}.{key}", operation, answered.event.ticket, answered.stored_s, answered.event.reason)
 
 
 async def _emptying(bus: Bus, facts: Facts, timeout_s: float) -> dict[str, int | str] | None:
