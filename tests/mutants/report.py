@@ -75,9 +75,10 @@ def _coverage(rules: Sequence[Rule], mutants: Sequence[Mutant]) -> list[str]:
 
 
 def _commit() -> str:
-    commit = _git("rev-parse", "--short", "HEAD")
-    changed = _git("status", "--porcelain", "--", "schemas", "libs", "services", "tests")
-    return f"{commit} with changes that are not committed" if changed else commit
+    """The last commit that changed what was tried."""
+    code = ("schemas", "libs", "services")
+    commit = _git("log", "-1", "--format=%h", "--", *code)
+    return f"{commit} with changes that are not committed" if _git("status", "--porcelain", "--", *code) else commit
 
 
 def _git(*arguments: str) -> str:

@@ -389,8 +389,8 @@ MUTANTS = (
         "no epoch grace",
         "4.epoch",
         S + "children.py",
-        "            grace_s, self.limits.epoch_grace_s\n",
-        "            0.0, 0.0\n",
+        "> max(grace_s, self.limits.epoch_grace_s)",
+        "> 0.0",
         (CHILDREN,),
     ),
     Mutant(

@@ -120,7 +120,7 @@ TAKEOVER = (
         "a pod that nobody can take stays nobody's",
         "4.orphan",
         S + "children.py",
-        "        return self.last_resort if waited and branch.owner != self.last_resort else None\n",
+        "        return self.last_resort if now_s - branch.orphaned_since_s >= self.limits.orphan_s else None\n",
         "        return None\n",
         (CHILDREN,),
     ),
