@@ -10,7 +10,9 @@ from treeward.schemas.device import Answer, Status
 from treeward.schemas.events import Drift, Event, EventType
 from treeward.schemas.mailbox import Message
 from treeward.schemas.policies import OnDrift
+from treeward.supervision.drift import standing_drift
 from treeward.supervision.effects import Abandon, Append, Call, Effect, Fetch, Observe, Synchronize
+from treeward.supervision.gone import Gone
 from treeward.supervision.limits import Limits
 from treeward.supervision.pod_owner import PodOwner
 from treeward.supervision.restoring import Restoring
@@ -298,6 +300,37 @@ def test_accepting_that_something_is_gone_gives_its_address_back() -> None:
     assert pod.fold.rows == {}
 
 
+def test_before_an_address_is_given_back_its_device_is_told_to_hold_nothing() -> None:
+    """Else a late copy of the request that made it in this very life would bring it back."""
+    pod = Pod(policies={"on_drift": "accept"}).changed(None)
+    pod.fold.drift.look(KEY)
+    synchronizes: list[bool] = []
+    while effects := pod.effects():
+        for effect in effects:
+            match effect:
+                case Fetch():
+                    pod.fold.on_fetched(KEY, pod.position, pod.last, pod.now_s)
+                case Observe():
+                    pod.answer(effect)
+                case Synchronize(absent=absent, life=life):
+                    synchronizes.append(absent)
+                    assert life == PLACED
+                    pod.answer(effect)
+                case Append(events=events) if events[-1].removed:
+                    assert synchronizes == [False, True]
+                    return
+    raise AssertionError("it was not given back")
+
+
+def test_what_was_accepted_is_no_difference_any_more() -> None:
+    accepted = Pod(policies={"on_drift": "accept"}).changed(CHANGED).look()[-1]
+    assert standing_drift(accepted) is None
+    successor = Pod().changed(CHANGED)
+    successor.last = accepted
+    successor.send(7)
+    assert [event.drift for event in successor.settle()] == [None, None]
+
+
 def test_a_unit_that_waits_comes_before_any_policy() -> None:
     pod = Pod(policies={"on_drift": "accept"}).changed(None)
     pod.send(7)
@@ -362,6 +395,13 @@ def test_a_restoration_that_comes_after_something_else_was_answered_does_nothing
     pod.send(8, "restore", spec={"definition": DESIRED, "answered": 5})
     said = pod.settle()[-1]
     assert (said.type, said.ticket) == (EventType.SUPERSEDED, 8)
+
+
+def test_what_was_accepted_to_be_gone_is_forgotten_in_time() -> None:
+    gone = Gone()
+    gone.on_event(Pod(policies={"on_drift": "accept"}).changed(None).look()[-1])
+    assert gone.below(5) == []
+    assert gone.below(6) == [(KEY, 5)]
 
 
 # --- the zone's part -------------------------------------------------------------------------------------------------
