@@ -13,7 +13,7 @@ from tests.mutants.trial import ROOT
 
 HEADING = """# Proof by removal
 
-    make mutants                                        # all rows, in the background an hour of one core at worst
+    make mutants                                        # all rows; writes this page
     .venv/bin/python -m tests.mutants "no previous"     # one row
 
 Each row takes one safety line out of a copy of the code, or turns it round, and runs what should notice: first the
@@ -45,8 +45,8 @@ def render(mutants: Sequence[Mutant], results: Mapping[str, Result], *, seeds: i
         f"{len(mutants)} rows: {len(mutants) - by_seed - len(survivors)} noticed by a test, {by_seed} by a seed, "
         f"{len(survivors)} by nothing{': ' + ', '.join(survivors) if survivors else ''}.\n",
         f"Commit {_commit()}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, `python -m tests.mutants "
-        f"{' '.join(sys.argv[1:])}` (up to {seeds} seeds), {took_s:.0f} s in all, one row at a time; load "
-        f"{os.getloadavg()[2]:.1f} on {os.cpu_count()} cores at the end.\n",
+        f"{' '.join(sys.argv[1:])}` (up to {seeds} seeds); the trials took {took_s:.0f} s in "
+        f"all, on a machine with load {os.getloadavg()[2]:.1f} and {os.cpu_count()} cores.\n",
         "| row | rules | file | noticed by |",
         "| --- | --- | --- | --- |",
         *(_row(mutant, results[mutant.name]) for mutant in mutants),

@@ -76,6 +76,20 @@ DESIGN = (
     Rule(
         "3.3.writer", "every outcome has one writer behind one guard", "no line: no other program may append; `guard`"
     ),
+    Rule(
+        "4.who", "a parent claims for its children, nobody for itself", "no line: only `claim_pod` and `_claim` append"
+    ),
+    Rule(
+        "4.rights",
+        "who may write what",
+        "data, not a line: tests/integration/test_credentials_table.py tries each denial against a server",
+    ),
+    Rule("4.same", "the same message id is the same unit", "the server's work: tests/integration/test_bus_contract.py"),
+    Rule(
+        "4.two",
+        "an operation on two resources checks the other in the same step",
+        "not tried: what operations do is a device's own affair",
+    ),
     Rule("3.4.again", "what is not answered is sent again"),
     Rule("3.5.idle", "only a row that is idle is forgotten"),
     Rule("3.6", "an owner in doubt gives up"),
