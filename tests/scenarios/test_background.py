@@ -1,4 +1,4 @@
-"""The slow cursor that looks after what others change: all of it once in a round, spread, and never too much at once."""
+"""The slow cursor that looks after what others change: all of it once in a round, spread, never too much at once."""
 
 import asyncio
 from collections import Counter
