@@ -44,13 +44,14 @@ def claims_since(centre: Stack, address: str, position: int) -> list[tuple[str |
 
 
 async def test_what_is_predicted_is_what_then_happens(tmp_path: Path) -> None:
-    async with stack(tmp_path, pods=2, hosts=2, pod_agents=2, zone_supervisors=2) as centre:
+    async with stack(tmp_path, pods=2, hosts=2, pod_agents=3, zone_supervisors=2) as centre:
         names = [f"zone-a.vm.v{number}" for number in range(4)]
         for ticket in [await centre.submit(name, "create") for name in names]:
             await centre.wait_for_outcome("zone-a", ticket)
         await _loses_a_pod(centre, names)
         await _loses_a_supervisor(centre)
         await _loses_a_host(centre, names)
+        await _loses_the_zone(centre, names)
         assert (await centre.judge()).violations == []
 
 
@@ -62,18 +63,24 @@ async def _loses_a_pod(centre: Stack, names: list[str]) -> None:
     stop, start = await centre.submit(name, "stop"), await centre.submit(name, "start")
     live = await snapshot(centre)
     lost, left = owner(live, "zone-a.a1"), owner(live, "zone-a.a2")
+    position = centre.events[-1].position
     before = await positions(centre)
     prediction = await ahead(live, "zone-a.pod.a1")
     again = await ahead(live, "zone-a.pod.a1")
     assert prediction == again, "a snapshot has one future"
-    assert await positions(centre) == before or centre.answers, "a prediction writes nothing"
+    assert await positions(centre) == before, "a prediction submits nothing, and tells root nothing"
+    said = {(row.event.ticket, row.event.type) for row in centre.events if row.position > position}
+    assert said <= {(stop, "completed"), (start, "completed")}, "nor does it tell the zone"
     (branch,) = prediction.branches
-    assert (prediction.instances, branch.branch, branch.owner) == ((lost,), "zone-a.a1", lost)
+    assert (branch.branch, branch.owner) == ("zone-a.a1", lost)
+    assert lost in prediction.instances and left not in prediction.instances, "those that are labelled for it as well"
     assert branch.resources == sum(pod == "a1" for pod in home.values()) + 2, "two hosts, and what is on them"
 
     position = centre.events[-1].position
     lost_s = time.time()
-    centre.kill(lost.rpartition("-")[0])
+    gone = [instance.rpartition("-")[0] for instance in prediction.instances]
+    for program in gone:
+        centre.kill(program)
     await until(lambda: claims_since(centre, "zone-a.pod.a1", position), "a claim of pod a1")
     claimed, claimed_s = claims_since(centre, "zone-a.pod.a1", position)[0]
     assert claimed == branch.next_owner == left
@@ -87,7 +94,8 @@ async def _loses_a_pod(centre: Stack, names: list[str]) -> None:
     assert (prediction.crash, prediction.move, prediction.wait, prediction.fail) == ((), (), (), ())
     assert not [event for each in names for event in centre.events_of(each, "crashed")]
     centre.clear_faults()
-    centre.start(lost.rpartition("-")[0])
+    for program in gone:
+        centre.start(program)
 
 
 async def _loses_a_supervisor(centre: Stack) -> None:
@@ -134,9 +142,50 @@ async def _loses_a_host(centre: Stack, names: list[str]) -> None:
     assert (await centre.wait_for_outcome("zone-a", waits)).type == "completed"
 
 
+async def _loses_the_zone(centre: Stack, names: list[str]) -> None:
+    """Whoever owns it or a pod of it dies at once; what is left takes all of it, and the units in hand complete."""
+    supervisors = ("zone-supervisor-1", "zone-supervisor-2")
+    centre.start(next(name for name in supervisors if centre.centre.programs[name].process_id is None))
+    centre.add_fault(effect="latency", kind="vm", operation="destroy", seconds=CALL_S)
+    branches = {"zone-a", "zone-a.a1", "zone-a.a2"}
+    await until(lambda: _spares(centre, "zone-supervisor"), "a supervisor that owns nothing")
+    for spare in (await _spares(centre, "pod-agent"))[1:]:
+        centre.kill(spare.rpartition("-")[0])  # of two that are alike, whoever is heard first may be chosen
+    tickets = [await centre.submit(names[0], "destroy"), await centre.submit("zone-a.vm.late", "create")]
+    live = await snapshot(centre)
+    owners = {branch: owner(live, branch) for branch in branches}
+    prediction = await ahead(live, "zone-a")
+    predicted = {branch.branch: branch for branch in prediction.branches}
+    assert (set(prediction.instances), predicted.keys()) == (set(owners.values()), branches)
+
+    position = centre.events[-1].position
+    lost_s = time.time()
+    for instance in prediction.instances:
+        centre.kill(instance.rpartition("-")[0])
+    outcomes = {ticket: (await centre.wait_for_outcome("zone-a", ticket)).type.value for ticket in tickets}
+    addresses = {"zone-a": "zone-a.zone.zone-a", "zone-a.a1": "zone-a.pod.a1", "zone-a.a2": "zone-a.pod.a2"}
+    for branch, address in addresses.items():
+        await until(lambda address=address: claims_since(centre, address, position), f"a claim of {branch}")
+        claimed, claimed_s = claims_since(centre, address, position)[-1]
+        assert claimed == predicted[branch].next_owner not in prediction.instances
+        claimed_after_s = predicted[branch].claimed_after_s
+        assert claimed_after_s is not None
+        assert claimed_s - lost_s >= claimed_after_s - EARLY_S
+    assert {unit.ticket: unit.outcome for unit in prediction.units} | outcomes == outcomes
+    crashed = {row.event.key for row in centre.events if row.position > position and row.event.type == "crashed"}
+    assert {each.key for each in prediction.crash} == crashed
+    assert (prediction.wait, prediction.fail, prediction.out_of_reach) == ((), (), ())
+
+
+async def _spares(centre: Stack, service: str) -> list[str]:
+    """The instances that own nothing."""
+    present = (await snapshot(centre)).instances
+    return [each.instance for each in present if each.service == service and not each.holds]
+
+
 async def positions(centre: Stack) -> list[int]:
     found = []
-    for name in (streams.work("zone-a"), streams.log("zone-a"), streams.log("root"), streams.work("root")):
+    for name in (streams.work("zone-a"), streams.work("root"), streams.log("root")):
         state = await centre.bus.state(name)
         assert state is not None
         found.append(state.last)
