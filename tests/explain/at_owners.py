@@ -32,6 +32,16 @@ def no_host_with_the_labels() -> Told:
         return told(centre, "vm.web-1", waiting)
 
 
+@reason("its group is to be kept apart", Wait.ROOM, "its group 'database' does not allow another")
+def group_is_kept_apart() -> Told:
+    with world() as centre:
+        spec = SMALL | {"anti_affinity": {"group": "database"}}
+        centre.done("vm.database-1", "create", spec=spec)
+        waiting = centre.submit("vm.database-2", "create", spec=spec)
+        centre.run_for(1.0)
+        return told(centre, "vm.database-2", waiting)
+
+
 @reason("it left an isolated host, and there is no other", Wait.HAND_OFF, "Its last pod handed it off: ")
 def handed_off_and_nowhere_to_go() -> Told:
     with world() as centre:
