@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from treeward.schemas.presence import Heartbeat, Holding
+from treeward.supervision.appeal import Appeal
 from treeward.supervision.children import Children
 from treeward.supervision.effects import ClaimBranch
 from treeward.supervision.limits import Limits
@@ -280,3 +281,42 @@ def test_a_supervisor_keeps_a_pod_that_the_instances_there_have_no_room_for() ->
     watching.hear("agent-1", [("zone-a.pod-2", 4)], capacity=1)
     watching.children.on_own([Holding(branch=POD, epoch=5)], watching.now_s)
     assert watching.run(60.0) == []
+
+
+def troubled(appeal: Appeal, now_s: float, *, beyond: int = 1, troubled: int = 2, pods: int = 3) -> tuple[int, bool]:
+    """(how many are to be quarantined, whether root is asked)."""
+    hopeless = [(f"z.p{number}", "nothing helps") for number in range(beyond)]
+    found = appeal.decide(hopeless, troubled=troubled, pods=pods, now_s=now_s)
+    return len(found), appeal.escalation is not None
+
+
+def test_a_zone_most_of_whose_pods_need_help_asks_root_before_it_quarantines_one() -> None:
+    appeal = Appeal(asked_before=False, patience_s=60.0)
+    assert troubled(appeal, 100.0, beyond=0) == (0, False)
+    assert troubled(appeal, 101.0) == (0, True)
+    assert troubled(appeal, 160.9, beyond=2) == (0, True)
+    assert troubled(appeal, 161.0, beyond=2) == (2, False), "nobody has come: it does what it can"
+
+
+def test_what_ails_few_of_its_pods_is_no_reason_to_ask_root() -> None:
+    assert troubled(Appeal(asked_before=False, patience_s=60.0), 100.0, troubled=1, pods=1) == (1, False)
+    assert troubled(Appeal(asked_before=False, patience_s=60.0), 100.0, troubled=2, pods=4) == (1, False)
+
+
+def test_a_zone_stops_asking_when_its_pods_are_well_again() -> None:
+    appeal = Appeal(asked_before=False, patience_s=60.0)
+    assert troubled(appeal, 100.0) == (0, True)
+    assert troubled(appeal, 110.0, beyond=0, troubled=0) == (0, False)
+    assert troubled(appeal, 170.0) == (0, True), "and the time for which it asks begins anew"
+
+
+def test_who_was_claimed_for_because_the_one_before_had_asked_does_not_ask_again() -> None:
+    assert troubled(Appeal(asked_before=True, patience_s=60.0), 100.0) == (1, False)
+    children = Children(LIMITS, began_s=0.0)
+    children.on_claimed("z", "s1", 5, 100.0)
+    for name in ("s1", "s2"):
+        holds = [Holding(branch="z", epoch=5, escalated="2 of 3 pods")] if name == "s1" else []
+        beat = Heartbeat(service="zone-supervisor", instance=name, name=name, holds=holds)
+        children.on_heartbeat(beat, 101.0)
+    (claim,) = children.decide(101.5)
+    assert (claim.branch, claim.instance, claim.asked) == ("z", "s2", True)

@@ -173,7 +173,9 @@ class Children:
                     load[branch.owner] -= 1
                 if chosen in load:
                     load[chosen] += 1
-                claims.append(ClaimBranch(branch.name, chosen, reason))
+                trouble = self.escalations.of(branch.name, now_s)
+                asked = trouble is not None and reason.endswith(trouble.reason)
+                claims.append(ClaimBranch(branch.name, chosen, reason, asked))
         return claims
 
     def _why_claim(self, branch: Branch, alive: dict[str, Instance], now_s: float) -> str | None:

@@ -131,6 +131,8 @@ class ClaimBranch(NamedTuple):
     branch: str
     instance: str
     reason: str
+    asked: bool = False
+    """Its owner has asked for help, and is claimed anew for that."""
 
 
 class Submit(NamedTuple):

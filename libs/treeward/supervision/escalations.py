@@ -62,6 +62,11 @@ class Escalations:
         trouble = self._troubles.get(branch)
         return trouble if trouble is not None and not trouble.hopeless and now_s >= trouble.not_before_s else None
 
+    @property
+    def troubled(self) -> int:
+        """How many branches need help at present, those in quarantine left out."""
+        return sum(branch not in self.quarantined for branch in self._troubles)
+
     def hopeless(self) -> list[tuple[str, str]]:
         """`(branch, why)` of those for which no further claim would help."""
         return [

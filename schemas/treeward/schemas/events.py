@@ -110,7 +110,12 @@ class Event(BaseModel):
     )
     ticket: int | None = Field(default=None, description="the unit answered, or the one in hand")
     operation: str | None = Field(default=None, description="the operation of that unit")
-    attempts: int = Field(default=0, ge=0, description="lives in which the unit in hand was called without an answer")
+    attempts: int = Field(
+        default=0,
+        ge=0,
+        description="lives in which the unit in hand was called without an answer; in a zone's claim: 1 if the"
+        " owner before had asked for help",
+    )
     verdict: Verdict | None = Field(default=None, description="of the unit in hand")
     flushed: list[int] = Field(
         default_factory=list, description="`crashed`: the tickets that waited behind it, all not_started"

@@ -21,6 +21,7 @@ from treeward.supervision import effects
 from treeward.supervision.children import Children
 from treeward.supervision.effects import Effect
 from treeward.supervision.events import at
+from treeward.supervision.policies import restart_policy
 from treeward.supervision.root_owner import RootOwner
 from treeward.telemetry import names
 
@@ -93,6 +94,7 @@ class RootInCharge:
             return
         before = self._zones.get(event.id)
         self._zones[event.id] = event
+        self.children.escalations.policies[event.id] = restart_policy(self.context.limits, "zone", (event.policies,))
         if event.definition is None:
             self.children.on_removed(event.id)
         elif before is None or before.definition is None:
@@ -189,6 +191,7 @@ class RootInCharge:
             definition=definition,
             owner=claim.instance,
             reason=claim.reason,
+            attempts=int(claim.asked),
             **said,
         )
         subject = subjects.claim_of_zone(zone)

@@ -6,7 +6,7 @@ is where, which only allocation waits for. Healthy pods are adopted: their owner
 
 import asyncio
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from treeward.bus.interface import BusError, Reader, Start, Stored, Subscription
 from treeward.runtime import codec
@@ -23,9 +23,11 @@ from treeward.schemas.events import EventType
 from treeward.schemas.places import PlaceSaid
 from treeward.schemas.presence import Heartbeat, Holding
 from treeward.supervision import effects
+from treeward.supervision.appeal import Appeal
 from treeward.supervision.children import Children
 from treeward.supervision.effects import Effect
 from treeward.supervision.policies import restart_policy
+from treeward.supervision.self_suspicion import Escalation
 from treeward.supervision.zone_owner import ZoneOwner
 from treeward.telemetry import names
 from treeward.telemetry.traces import Kind
@@ -57,6 +59,8 @@ class ZoneInCharge:
         )
         self._owned = OwnedBranches(context.metrics, self.children)
         self._policies = claim.event.policies
+        period_s = restart_policy(context.limits, "zone", (self._policies,)).period_s
+        self._appeal = Appeal(asked_before=claim.event.attempts > 0, patience_s=period_s)
         self.owner.pods.zone_closed = claim.event.draining
         self._gave_up = gave_up
         self._loop = OwnerLoop(
@@ -229,7 +233,7 @@ class ZoneInCharge:
             if self.children.suspected_itself > suspected:
                 suspected = self.children.suspected_itself
                 self.context.log.warning("was away or cut off, and suspects itself before its children", zone=self.zone)
-            for branch, reason in self.children.escalations.hopeless():
+            for branch, reason in self._beyond_help(now_s):
                 pod = branch.partition(".")[2]
                 if pod not in self.owner.pods.claims_on_their_way and self.owner.pods.is_defined(pod):
                     self.owner.quarantine_pod(pod, reason, now_s)
@@ -241,6 +245,22 @@ class ZoneInCharge:
                     self.owner.claim_pod(claim.branch.partition(".")[2], claim.instance, claim.reason, now_s)
                     self._tell(claim.branch, claim.instance, claim.reason, now_s)
             self._loop.carry_out()
+
+    def _beyond_help(self, now_s: float) -> Sequence[tuple[str, str]]:
+        """The pods that are to be quarantined now; if it is most of them, root is asked first."""
+        before = self._appeal.escalation
+        escalations = self.children.escalations
+        pods = len(self.children.branches.keys() - escalations.quarantined)
+        found = self._appeal.decide(escalations.hopeless(), troubled=escalations.troubled, pods=pods, now_s=now_s)
+        if before is None and self._appeal.escalation is not None:
+            reason = self._appeal.escalation.reason
+            self.context.log.warning("cannot help most of its pods, and asks root", zone=self.zone, reason=reason)
+        return found
+
+    @property
+    def escalation(self) -> Escalation | None:
+        """What it asks of root; it goes on meanwhile."""
+        return self._appeal.escalation
 
     def _is_new(self, claim: effects.ClaimBranch) -> bool:
         pod = claim.branch.partition(".")[2]
