@@ -242,8 +242,8 @@ class Bus(Protocol):
         """Ask; None if nobody listens or nobody answered in time."""
         ...
 
-    def on_connection(self, changed: Callable[[bool], None]) -> None:
-        """Call `changed(connected)` whenever the connection is lost or back."""
+    def on_connection(self, changed: Callable[[bool], None]) -> Subscription:
+        """Call `changed(connected)` whenever the connection is lost or back, until what is returned is closed."""
         ...
 
 

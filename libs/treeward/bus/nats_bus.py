@@ -44,6 +44,18 @@ class _Subscription:
         self._connection.unsubscribe(self._sid)
 
 
+class _Listening:
+    """Somebody who is told whether there is a connection."""
+
+    def __init__(self, connection: Connection, changed: Callable[[bool], None]) -> None:
+        self._connection = connection
+        self._changed = changed
+
+    async def close(self) -> None:
+        """Tell nothing from now on."""
+        self._connection.forget_change(self._changed)
+
+
 class NatsBus:
     """One connection to NATS and everything that goes over it; made by `connect`, ended by `close`."""
 
@@ -209,6 +221,7 @@ class NatsBus:
         answer = await self.requests.ask(subject, data, timeout_s=timeout_s)
         return None if answer is None or answer.status else answer.data
 
-    def on_connection(self, changed: Callable[[bool], None]) -> None:
-        """Call `changed(connected)` whenever the connection is lost or back."""
+    def on_connection(self, changed: Callable[[bool], None]) -> "_Listening":
+        """Call `changed(connected)` whenever the connection is lost or back, until what is returned is closed."""
         self.connection.on_change(changed)
+        return _Listening(self.connection, changed)

@@ -9,7 +9,8 @@ and again; each branch has a lane of its own, so that one that begins slowly hol
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from contextlib import AsyncExitStack
+from typing import Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from treeward.bus.interface import BusError
 from treeward.runtime import codec
@@ -57,6 +58,26 @@ class Acting(Protocol):
     async def close(self) -> None:
         """Stop at once."""
         ...
+
+
+class Starting(Acting, Protocol):
+    """An owner that is still to begin."""
+
+    async def start(self) -> None:
+        """Begin; raises BusError."""
+        ...
+
+
+Owner = TypeVar("Owner", bound=Starting)
+
+
+async def begun(owner: Owner) -> Owner:
+    """The owner, at work. If it cannot begin, or is cancelled while it does, nothing of it is left."""
+    async with AsyncExitStack() as undo:
+        undo.push_async_callback(owner.close)
+        await owner.start()
+        undo.pop_all()
+    return owner
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from treeward.bus.interface import Subscription
 from treeward.runtime.background import Background
 from treeward.runtime.branch_policies import BranchPolicies
-from treeward.runtime.branches import Claimed
+from treeward.runtime.branches import Claimed, begun
 from treeward.runtime.context import Context
 from treeward.runtime.device_client import Device, DeviceClient, InvalidDeviceAddressError
 from treeward.runtime.doubts import Doubts
@@ -138,8 +138,7 @@ class Pods:
                 return None
         pod = PodInCharge(self.context, claim, device, gave_up)
         pod.follow(self._policies_of(pod.zone))
-        await pod.start()
-        return pod
+        return await begun(pod)
 
     def _policies_of(self, zone: str) -> BranchPolicies:
         if zone not in self._policies:

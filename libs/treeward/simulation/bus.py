@@ -51,9 +51,10 @@ class SimulatedBus:
         """Whether the connection is up, as far as the program has noticed."""
         return self.link.connected
 
-    def on_connection(self, changed: Callable[[bool], None]) -> None:
-        """Call `changed(connected)` whenever the connection is lost or back."""
+    def on_connection(self, changed: Callable[[bool], None]) -> _Subscription:
+        """Call `changed(connected)` whenever the connection is lost or back, until what is returned is closed."""
         self.link.listeners.append(changed)
+        return _Subscription(lambda: self.link.listeners.remove(changed))
 
     async def close(self) -> None:
         """End the connection; what was sent before still arrives."""

@@ -12,7 +12,7 @@ from treeward.bus.interface import BusError, NoSuchZoneError, Reader, Start, Sto
 from treeward.orchestrator.dispatching import Dispatching
 from treeward.orchestrator.root import RootInCharge
 from treeward.runtime import codec
-from treeward.runtime.branches import Branches, Claimed
+from treeward.runtime.branches import Branches, Claimed, begun
 from treeward.runtime.context import Context
 from treeward.runtime.control import obey
 from treeward.runtime.last_events import caught_up
@@ -208,9 +208,7 @@ class Orchestrator:
         return f"root is claimed for {successor}"
 
     async def _begin_root(self, claim: Claimed, gave_up: Callable[[str, bool], None]) -> RootInCharge:
-        root = RootInCharge(self.context, claim, gave_up)
-        await root.start()
-        return root
+        return await begun(RootInCharge(self.context, claim, gave_up))
 
     def _leave(self) -> None:
         self.presence.leaving = True

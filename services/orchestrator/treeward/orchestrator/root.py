@@ -60,7 +60,7 @@ class RootInCharge:
     async def start(self) -> None:
         """Learn the zones, then take units and supervise."""
         await self._keep_streams(ROOT)
-        self.context.bus.on_connection(self._on_connection)
+        self._subscriptions.append(self.context.bus.on_connection(self._on_connection))
         self.owner.on_fold_complete(self.context.now_s())
         known = asyncio.Event()
         reader = await self.context.bus.read(

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from importlib.metadata import version
 
-from treeward.runtime.branches import Branches, Claimed
+from treeward.runtime.branches import Branches, Claimed, begun
 from treeward.runtime.context import Context
 from treeward.runtime.control import obey
 from treeward.runtime.device_client import Device
@@ -50,6 +50,4 @@ class Supervisor:
         self.presence.beat()
 
     async def _begin(self, claim: Claimed, gave_up: Callable[[str, bool], None]) -> ZoneInCharge:
-        zone = ZoneInCharge(self.context, claim, gave_up, self.orphans.holdings)
-        await zone.start()
-        return zone
+        return await begun(ZoneInCharge(self.context, claim, gave_up, self.orphans.holdings))
