@@ -114,6 +114,13 @@ def test_an_owner_that_is_leaving_is_replaced_at_once() -> None:
     assert [claim.instance for claim in watching.run(STEP_S, obey=True)] == ["agent-2"]
 
 
+def test_nobody_is_claimed_for_who_is_leaving() -> None:
+    watching = owned()
+    watching.hear("agent-2", leaving=True)
+    del watching.alive["agent-1"]
+    assert watching.run(10 * LIMITS.suspicion_s) == []
+
+
 def test_an_owner_that_lives_without_the_epoch_that_it_was_given_is_claimed_for_anew() -> None:
     watching = owned()
     watching.hear("agent-1", [(POD, 4)])
