@@ -14,8 +14,9 @@ from nats.aio.transport import TcpTransport
 from tests.support.proxy import Proxy
 from tests.support.until import until
 
-from treeward.bus.connection import Credentials
+from treeward.bus.connection import Connection, Credentials, end_program
 from treeward.bus.interface import BusUnavailableError
+from treeward.bus.names import Names
 from treeward.bus.nats_bus import NatsBus
 from treeward.runtime.embedded_nats import EmbeddedNats
 
@@ -223,24 +224,25 @@ async def test_an_exception_out_of_a_callback_ends_the_program(nats_server: Embe
     assert "KeyError: 'missing'" in ended.stderr
 
 
-async def test_another_server_is_found_while_nobody_answers_for_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_another_server_is_found_while_nobody_answers_for_names(tmp_path: Path) -> None:
     """The other one was never connected to: its address was asked for in time."""
     servers = [EmbeddedNats(tmp_path / name) for name in ("one", "two")]
     answers, asked = {"one.test": "127.0.0.1", "two.test": "127.0.0.1"}, set[str]()
 
-    async def answer(host: str) -> str:
+    async def answer(host: str, _port: object, **_kinds: object) -> list[tuple[object, ...]]:
         asked.add(host)
         if host not in answers:
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
-        return answers[host]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (answers[host], 0))]
 
-    monkeypatch.setattr("treeward.bus.names._ask_the_system", answer)
+    asyncio.get_running_loop().getaddrinfo = answer  # type: ignore[assignment,method-assign]  # of this test's loop
     for server in servers:
         server.start()
     urls = [f"nats://{host}:{server.url.rpartition(':')[2]}" for host, server in zip(answers, servers, strict=True)]
-    bus = await NatsBus.connect(urls, timeout_s=10)
+    connection = Connection("_INBOX", end_program)
+    connection._client._names = Names(answer)
+    await connection.connect(urls, name="far", credentials=Credentials(), timeout_s=10)
+    bus = NatsBus(connection)
     try:
         await until(lambda: asked == {"one.test", "two.test"}, "both were asked for")
         connected = bus.connection._client.connected_url
