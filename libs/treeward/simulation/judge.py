@@ -225,6 +225,8 @@ class Judge:
                 self.note("two objects", f"{entry.key} made at {entry.device} while it is at {elsewhere}")
         if not entry.ticket:
             return
+        if entry.operation == "restore":
+            self._check_restoration(zone, entry)
         applied = self._applied.get((zone, entry.ticket))
         if applied is not None:
             self.note(
@@ -240,6 +242,17 @@ class Judge:
                 "effect after the answer",
                 f"{entry.key} ticket {entry.ticket} was {answered.type} at {answered.position}",
             )
+
+    def _check_restoration(self, zone: str, entry: Entry) -> None:
+        """What is put back in order is what was desired until then, or somebody's unit would be undone."""
+        key = entry.key.partition(".")[2]
+        unit, known = self.submitted.get((zone, entry.ticket)), self.last.get((zone, key))
+        if unit is None or unit.unit is None or known is None:
+            return
+        as_of = (unit.unit.spec or {}).get("answered", 0)
+        if known[1].answered > as_of:
+            text = f"{entry.key} ticket {entry.ticket}: as of {as_of}, and {known[1].answered} was answered since"
+            self.note("undoes what was answered", text)
 
     # the end
 

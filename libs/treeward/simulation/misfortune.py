@@ -92,7 +92,7 @@ def make_plan(seed: int) -> Plan:
         shape = replace(shape, background_s=others.choice((0.5, 1.0, 3.0)))
         wishes += on_drift(shape, others, len(wishes), end_s)
         for _ in range(others.choice((1, 2, 5))):
-            at_s = others.uniform(READY_S, end_s + 1.0)
+            at_s = others.choice((others.uniform(READY_S, end_s), others.uniform(end_s - 1.0, end_s + 1.9)))
             target = zone_name(others.randrange(shape.zones))
             faults.append(Fault(at_s, "device_tamper", target, 0.0, others.random()))
     return Plan(seed, shape, tuple(wishes), tuple(sorted(faults, key=lambda fault: fault.at_s)), end_s + 2.0)

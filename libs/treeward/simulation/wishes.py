@@ -179,7 +179,7 @@ def on_drift(shape: Shape, chance: Random, first: int, end_s: float) -> list[Wis
         pod = f"pod.pod-{chance.randrange(shape.pods)}"
         key = chance.choice((pod, pod, "vm.vm-0"))
         policy = chance.choice(("report", "restore", "restore", "accept"))
-        at_s = chance.choice((READY_S - 0.5, chance.uniform(READY_S, end_s)))
+        at_s = chance.choice((READY_S - 0.5, READY_S - 0.5, chance.uniform(READY_S, end_s)))
         body = {"operation": "configure", "spec": {"on_drift": policy}}
         wishes.append(Wish(number, at_s, chance.randrange(2), zone, key, body))
     return wishes
