@@ -54,6 +54,8 @@ def test_a_unit_that_names_a_ticket_of_another_resource_marks_nothing() -> None:
     dispatching.work(5, "start", OTHER)
     dispatching.work(6, "cancel", ticket=5)
     assert dispatching.sent() == [(5, None), (6, None)]
+    dispatching.fold.send_again(0.0)
+    assert dispatching.sent() == [(5, None), (6, None)]
 
 
 def test_the_first_of_two_marks_stays() -> None:
