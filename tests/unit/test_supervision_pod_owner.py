@@ -11,6 +11,7 @@ from treeward.schemas.mailbox import Mark, Message
 from treeward.supervision.effects import Append, Call, Effect, GiveUp, Synchronize
 from treeward.supervision.limits import Limits
 from treeward.supervision.pod_owner import PodOwner
+from treeward.supervision.row import Row
 
 
 def test_the_device_is_asked_to_accept_the_life_before_anything_is_called() -> None:
@@ -175,6 +176,14 @@ def test_a_call_ends_what_was_never_called() -> None:
     owner.now_s += 10.0
     effects = unreachable(owner, message(operation="create", life=owner.position, reallocate=True, attempts=1))
     assert [type(effect) for effect in effects] == [Synchronize]
+
+
+def test_a_life_that_a_crash_began_is_not_one_that_began_with_its_place() -> None:
+    row = Row(KEY, PLACED)
+    row.remember(Owner().last, PLACED, EPOCH)
+    assert row.untouched
+    row.become_living(PLACED + 1)
+    assert not row.untouched
 
 
 def test_without_that_policy_it_waits_where_it_was_placed() -> None:
