@@ -10,6 +10,7 @@ from treeward.schemas.device import Answer, Status
 from treeward.schemas.events import Event, Outcome, Verdict
 from treeward.schemas.mailbox import Message
 from treeward.schemas.places import PlaceSaid
+from treeward.schemas.specs import readable_definition
 from treeward.supervision.alarms import Alarms
 from treeward.supervision.effects import Abandon, Call, Effect, Fetch, GiveUp, Isolate, Synchronize
 from treeward.supervision.idle_rows import IdleRows
@@ -131,12 +132,14 @@ class PodOwner:
     def on_answer(self, key: str, token: int, answer: Answer, now_s: float) -> None:
         """The device answered a request."""
         self._alarms.heard(token)
+        row = self.rows.get(key)
+        if row is None or answer.definition != row.definition:  # else it was read before
+            answer.definition = readable_definition(key.partition(".")[0], answer.definition)
         if token in self.drift.asked:
             row = self.drift.on_observed(key, token, answer, now_s)
             if row is not None:
                 self._advance(row, now_s)
             return
-        row = self.rows.get(key)
         if row is None or row.token != token:
             return
         if answer.status is Status.FENCED:

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from treeward.schemas import address
 from treeward.schemas.policies import Policies
@@ -209,3 +209,19 @@ def complete_spec(kind: str, operation: str, spec: dict[str, Any] | None) -> dic
     if model is None:
         return dict(spec or {})
     return model.model_validate(spec or {}).model_dump(mode="json", exclude={"policies"})
+
+
+def readable_definition(kind: str, definition: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What a device says of what exists, without the fields that a create of that kind could never have had.
+
+    A device may keep more than was asked for, and less; a kind that is not listed is its device's affair.
+    """
+    model = OPERATIONS.get(kind, {}).get("create")
+    if definition is None or model is None:
+        return definition
+    try:
+        model.model_validate({name: value for name, value in definition.items() if name in model.model_fields})
+    except ValidationError as error:
+        unreadable = {each["loc"][0] for each in error.errors() if each["loc"] and each["loc"][0] in definition}
+        return {name: value for name, value in definition.items() if name not in unreadable}
+    return definition
