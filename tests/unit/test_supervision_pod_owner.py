@@ -180,7 +180,7 @@ def test_a_call_ends_what_was_never_called() -> None:
 
 def test_a_life_that_a_crash_began_is_not_one_that_began_with_its_place() -> None:
     row = Row(KEY, PLACED)
-    row.remember(Owner().last, PLACED, EPOCH)
+    row.remember(Owner().last, PLACED, PLACED - 1)
     assert row.untouched
     row.become_living(PLACED + 1)
     assert not row.untouched
