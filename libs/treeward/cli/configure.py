@@ -22,7 +22,7 @@ def command(
     server: Server = None,
     as_json: Json = False,
 ) -> None:
-    """Set how often what crashed is restarted, and what supersedes what, for a resource or all below a branch.
+    """Set restarts, what supersedes what and what is done about drift, for a resource or all below a branch.
 
     `kinds.vm.restarts_max=3` is about the VMs below a zone, pod or host.
     """
