@@ -14,9 +14,8 @@ from nats.aio.transport import TcpTransport
 from tests.support.proxy import Proxy
 from tests.support.until import until
 
-from treeward.bus.connection import Connection, Credentials, end_program
+from treeward.bus.connection import Credentials
 from treeward.bus.interface import BusUnavailableError
-from treeward.bus.names import Names
 from treeward.bus.nats_bus import NatsBus
 from treeward.runtime.embedded_nats import EmbeddedNats
 
@@ -229,20 +228,22 @@ async def test_another_server_is_found_while_nobody_answers_for_names(tmp_path: 
     servers = [EmbeddedNats(tmp_path / name) for name in ("one", "two")]
     answers, asked = {"one.test": "127.0.0.1", "two.test": "127.0.0.1"}, set[str]()
 
-    async def answer(host: str, _port: object, **_kinds: object) -> list[tuple[object, ...]]:
+    loop = asyncio.get_running_loop()
+    ask_the_system = loop.getaddrinfo
+
+    async def answer(host: str, port: int | None, **kinds: int) -> object:
+        if not host.endswith(".test"):
+            return await ask_the_system(host, port, **kinds)  # type: ignore[arg-type]
         asked.add(host)
         if host not in answers:
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (answers[host], 0))]
+        return await ask_the_system(answers[host], port, **kinds)  # type: ignore[arg-type]
 
-    asyncio.get_running_loop().getaddrinfo = answer  # type: ignore[assignment,method-assign]  # of this test's loop
+    loop.getaddrinfo = answer  # type: ignore[assignment,method-assign]  # of this test's own loop
     for server in servers:
         server.start()
     urls = [f"nats://{host}:{server.url.rpartition(':')[2]}" for host, server in zip(answers, servers, strict=True)]
-    connection = Connection("_INBOX", end_program)
-    connection._client._names = Names(answer)
-    await connection.connect(urls, name="far", credentials=Credentials(), timeout_s=10)
-    bus = NatsBus(connection)
+    bus = await NatsBus.connect(urls, timeout_s=10)
     try:
         await until(lambda: asked == {"one.test", "two.test"}, "both were asked for")
         connected = bus.connection._client.connected_url
