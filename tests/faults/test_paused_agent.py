@@ -1,5 +1,8 @@
 """A pod agent that sleeps through its replacement: what it had under way is refused by the device."""
 
+import asyncio
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ from treeward.schemas.device_control import Fault, FaultEffect
 SIZE = Size(servers=1, orchestrators=1, zone_supervisors=1, agents=2, zones=1, pods=1, hosts=1)
 VM = "vm.web-1"
 BRANCH = "zone-a.a1"
+PAUSE_S = float(os.environ.get("FAULTS_PAUSE_S", "0"))
+"""An agent is asleep for so long at least; it is replaced after 2 s."""
 
 
 async def called(scene: Scene, ticket: int) -> None:
@@ -31,10 +36,13 @@ async def a_stale_call_arrives(scene: Scene, *, fenced: bool) -> int:
     ticket = await scene.ask(VM, "stop")
     await called(scene, ticket)
     scene.site.programs[asleep].pause()
+    paused_s = time.monotonic()
     await scene.answered(ticket, await scene.ask(VM, "cancel", ticket=ticket))
     await scene.owner_of(BRANCH, other_than=asleep)
     if not fenced:
         await scene.fault(Fault(effect=FaultEffect.FENCE_OFF))
+    while time.monotonic() - paused_s < PAUSE_S:  # bounded by the test's own time
+        await asyncio.sleep(0.05)
     link.heal()
     await until(lambda: scene.calls(ticket), "the stale call")
     scene.site.programs[asleep].resume()
