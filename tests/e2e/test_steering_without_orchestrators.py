@@ -20,13 +20,13 @@ BY = ("--by", "ada")
 pytestmark = pytest.mark.timeout(240)
 
 
-async def treeward(centre: Stack, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
-    """What the command says in lines of JSON; it must end with this exit code."""
+async def treeward(centre: Stack, *arguments: str) -> list[dict[str, Any]]:
+    """What the command says in lines of JSON; it must end well."""
     environment = {**os.environ, "TREEWARD_NATS_URL": centre.url}
     pipe = asyncio.subprocess.PIPE
     program = await asyncio.create_subprocess_exec(TREEWARD, *arguments, "--json", env=environment, stdout=pipe)
     said, _ = await asyncio.wait_for(program.communicate(), 90.0)
-    assert program.returncode == code, (arguments, said)
+    assert program.returncode == 0, (arguments, said)
     return [json.loads(line) for line in said.splitlines()]
 
 
@@ -68,7 +68,6 @@ async def test_a_pause_that_no_orchestrator_saw_holds_and_what_waits_behind_it_i
             centre.kill(name)
         pause = await ticket_of(centre, "pause", VM, "--reason", "the array is replaced", *BY)
         stop, start = await centre.submit(VM, "stop"), await centre.submit(VM, "start")
-        await treeward(centre, "work", "list", "zone-a", "--timeout", "1", code=3)
         cancel = await ticket_of(centre, "work", "cancel", f"zone-a:{stop}", "--reason", "wrong machine", *BY)
         assert not {pause, stop, start, cancel} & {ticket for _, ticket in centre.answers}
 
@@ -93,7 +92,7 @@ async def test_a_pause_that_no_orchestrator_saw_holds_and_what_waits_behind_it_i
         }
         assert not {last, policy, steered["ticket"]} & {ticket for _, ticket in centre.answers}, "the pause holds"
 
-        resume = await ticket_of(centre, "resume", VM, *BY)
+        resume = await centre.submit(VM, "resume", by="ada")
         for ticket in (last, policy, steered["ticket"], resume):
             assert (await centre.wait_for_outcome("zone-a", ticket)).type == "completed"
         kept = await history(centre)

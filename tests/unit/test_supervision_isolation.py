@@ -178,16 +178,18 @@ def zone_with_an_isolated_host(vm: dict[str, Any]) -> ZoneOwner:
     return zone
 
 
-def submitted(zone: ZoneOwner, seconds: int) -> list[tuple[str, str]]:
-    """What the zone has submitted by then."""
-    for now_s in range(1, seconds):
+def submitted(zone: ZoneOwner, until_s: int, *, from_s: int = 1) -> list[tuple[str, str]]:
+    """What the zone submits in that time."""
+    for now_s in range(from_s, until_s):
         zone.tick(float(now_s))
     return [(effect.key, effect.body) for effect in take(zone) if isinstance(effect, Submit)]
 
 
 def test_what_left_an_isolated_host_and_has_no_unit_any_more_is_brought_elsewhere() -> None:
     let_go = {"type": EventType.FAILED, "existed": True, "left": "h1", "left_pod": "pod-1"}
-    ((key, body),) = submitted(zone_with_an_isolated_host(let_go), 30)
+    zone = zone_with_an_isolated_host(let_go)
+    assert submitted(zone, 4) == [], "it may be on its way"
+    ((key, body),) = submitted(zone, 30, from_s=4)
     assert (key, '"leave":"h1"' in body) == ("vm.web-1", True)
     unit = Message(epoch=EPOCH, life=EPOCH, ticket=6, previous=0, operation="migrate", spec={"leave": "h1"})
     placed = zone_with_an_isolated_host(let_go)
