@@ -243,7 +243,7 @@ async def test_another_server_is_found_while_nobody_answers_for_names(tmp_path: 
     for server in servers:
         server.start()
     urls = [f"nats://{host}:{server.url.rpartition(':')[2]}" for host, server in zip(answers, servers, strict=True)]
-    bus = await NatsBus.connect(urls, timeout_s=10)
+    bus = await NatsBus.connect(urls, timeout_s=30)
     try:
         await until(lambda: asked == {"one.test", "two.test"}, "both were asked for")
         connected = bus.connection._client.connected_url
