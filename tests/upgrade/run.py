@@ -50,8 +50,9 @@ class Report:
 
     @property
     def fine(self) -> bool:
-        """Whether every promise was kept and no program ended by itself."""
-        return self.judgement is not None and not self.violations and not self.ended
+        """Whether every promise was kept, no program ended by itself, and agents of both versions were at work."""
+        judged = self.judgement is not None and not self.violations and not self.ended
+        return judged and len(self.outcomes_by_version) == 2
 
     def text(self) -> str:
         """For people."""
