@@ -10,7 +10,7 @@ from typing import Any
 Schema = dict[str, Any]
 _LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
-_SAME = ("type", "const", "pattern", "format", "discriminator")
+_SAME = ("type", "const", "pattern", "format")
 
 
 def breaks(old: Schema, new: Schema) -> list[str]:
@@ -37,13 +37,24 @@ def _compare(
     for key in ("items", "additionalProperties"):
         if isinstance(old.get(key), dict) and isinstance(new.get(key), dict):
             said += _compare(f"{at}[]", old[key], new[key], old_root, new_root, seen)
-    for key in ("anyOf", "oneOf", "allOf"):
+    forms, forms_now = _forms(old), _forms(new)
+    said += [f"{where}: the form {name} is gone" for name in sorted(forms.keys() - forms_now.keys())]
+    said += [f"{where}: the form {name} is new" for name in sorted(forms_now.keys() - forms.keys())]
+    for name in forms.keys() & forms_now.keys():
+        said += _compare(at, {"$ref": forms[name]}, {"$ref": forms_now[name]}, old_root, new_root, seen)
+    for key in () if forms and forms_now else ("anyOf", "oneOf", "allOf"):
         before, after = old.get(key, []), new.get(key, [])
         if len(before) != len(after):
             said.append(f"{where}: {key} had {len(before)} forms, has {len(after)}")
         for one, other in zip(before, after, strict=False):
             said += _compare(at, one, other, old_root, new_root, seen)
     return said
+
+
+def _forms(schema: Schema) -> dict[str, str]:
+    """Name of each form of a value whose form a field tells -> where it is defined; empty: none does."""
+    forms: dict[str, str] = schema.get("discriminator", {}).get("mapping", {})
+    return forms
 
 
 def _compare_here(where: str, old: Schema, new: Schema) -> list[str]:
