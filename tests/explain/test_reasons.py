@@ -11,7 +11,7 @@ from tests.support.world import ZONE, world
 
 from treeward.schemas import streams
 from treeward.schemas.address import ROOT
-from treeward.schemas.api import ExplainAnswer, Wait
+from treeward.schemas.api import ExplainAnswer, Stage, Wait
 
 PAGE = Path(__file__).parents[2] / "docs" / "explain.md"
 SCREEN_LINES, SCREEN_COLUMNS = 24, 80
@@ -40,6 +40,8 @@ def test_a_reason_is_told(reason: Reason) -> None:
     assert (answer.since is not None) is (answer.unit is not None)
     if answer.waits_for is Wait.PAUSE:
         assert [(each.operation, bool(each.reason)) for each in answer.steered] == [("pause", True)]
+        assert answer.unit is not None
+        assert answer.unit.stage is Stage.HELD
     if answer.waits_for in (Wait.BACK_OFF, Wait.BUDGET, Wait.DEVICE):
         assert answer.budget is not None
         assert answer.state is not None

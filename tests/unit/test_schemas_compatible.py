@@ -16,7 +16,7 @@ from treeward.schemas.presence import Heartbeat
 RELEASED = generate.ROOT / "released" / "v1"
 """The schemas as they were last released. Renewed by copying `schemas/v1` when a version is released, and only then."""
 ASKED = {"unit", "specs", "topology", "device-control-request"}
-"""What people write, or ask of a simulator: the door says what it does not know, so more may be accepted than before."""
+"""What people write, or ask of a simulator: the door says what it does not know, so more may be accepted than was."""
 NAMES = sorted(path.stem for path in RELEASED.glob("*.json"))
 
 
