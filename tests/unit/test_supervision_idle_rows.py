@@ -6,11 +6,12 @@ import pytest
 from tests.support.one_vm import KEY, Owner, message, said
 
 from treeward.schemas.device import Status
-from treeward.schemas.events import EventType
+from treeward.schemas.events import EventType, Verdict
 from treeward.schemas.mailbox import Mark, Outcome
 from treeward.supervision.effects import Append, Call, Fetch
 from treeward.supervision.idle_rows import KEPT, REST_S, IdleRows
 from treeward.supervision.limits import Limits
+from treeward.supervision.placement import Demand, Placed, Places
 from treeward.supervision.row import Phase, Row
 
 SPEC = {"cpus": 2, "memory_mib": 512, "requires": {"disk": "ssd"}}
@@ -136,6 +137,24 @@ def test_a_row_whose_crashes_still_count_does_not_rest() -> None:
     assert list(owner.fold.rows) == [KEY]
     rest(owner, Limits().restart_period_s + Limits().idle_row_s)
     assert owner.fold.in_use == 0
+
+
+def test_a_row_that_keeps_the_verdict_of_its_last_life_does_not_rest_and_is_forgotten_all_the_same() -> None:
+    owner = used_once()
+    owner.fold.rows[KEY].verdict = Verdict.NOT_STARTED
+    rest(owner)
+    assert list(owner.fold.rows) == [KEY]
+    rest(owner, Limits().idle_row_s)
+    assert owner.fold.in_use == 0
+
+
+def test_resources_that_take_the_same_of_one_host_share_one_place() -> None:
+    places = Places()
+    for key in ("vm.a", "vm.b"):
+        places.put(key, Placed("pod-1", "host-1", Demand(cpu_milli=500), None))
+    assert places.placed["vm.a"] is places.placed["vm.b"]
+    assert places.drop("vm.a")
+    assert places.pod_used["pod-1"] == Demand(cpu_milli=500)
 
 
 def test_an_owner_that_gives_up_knows_nothing_of_those_at_rest() -> None:

@@ -89,13 +89,14 @@ class IdleRows:
                 del self._packed[key]
 
     def _put_to_rest(self, rows: dict[str, Row], row: Row, now_s: float) -> None:
-        if row.crashed_at_s:  # its crashes may still count
-            crashed_s = now_s - row.crashed_at_s[-1]
-            if now_s - row.used_s > self._limits.idle_row_s and crashed_s > self._limits.restart_period_s:
-                del rows[row.key]
-        elif row.move is None and row.verdict is None and not row.early:
+        if not row.crashed_at_s and row.move is None and row.verdict is None and not row.early:
             del rows[row.key]
             self._packed[row.key] = _pack(row, row.used_s + self._limits.idle_row_s)
+        elif (
+            now_s - row.used_s > self._limits.idle_row_s
+            and now_s - max(row.crashed_at_s, default=0.0) > self._limits.restart_period_s
+        ):
+            del rows[row.key]  # its crashes count no more
 
 
 def _pack(row: Row, until_s: float) -> bytes:
