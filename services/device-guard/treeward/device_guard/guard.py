@@ -294,9 +294,7 @@ def why(decision: Decision, kept: Kept) -> str:
             return f"ticket {record.in_progress} is in progress"
 
 
-def answer(
-    caller: Caller, seq: int, status: Status, kept: Kept, reason: str | None, *, isolated: bool = False
-) -> None:
+def answer(caller: Caller, seq: int, status: Status, kept: Kept, reason: str | None, *, isolated: bool = False) -> None:
     """Tell the record and what exists."""
     record, state = kept.record, kept.state
     fields: dict[str, Any] = {
