@@ -159,8 +159,16 @@ MOVING = (
         "a place is given away twice",
         "4.capacity",
         S + "placing.py",
-        "        places.put(key, Placed(",
-        "        _ = (key, Placed(",
+        "        self.where.give(key, place)\n",
+        "",
+        (UNPLACED,),
+    ),
+    Mutant(
+        "a place is freed by what was before it",
+        "4.capacity",
+        S + "who_is_where.py",
+        "        if key in self._given and pod_of(event) is None:\n            return None\n",
+        "",
         (UNPLACED,),
     ),
     # moves

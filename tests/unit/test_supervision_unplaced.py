@@ -196,3 +196,28 @@ def test_a_claim_of_a_pod_says_all_that_its_last_event_said() -> None:
     (claim,) = zone.said()
     assert (claim.type, claim.owner, claim.answered) == (EventType.CLAIMED, "agent-1", 2)
     assert {name: getattr(claim, name) for name in kept} == kept
+
+
+def test_what_the_log_shows_of_before_it_was_placed_does_not_free_its_place() -> None:
+    """The owner hears that its appends are stored before it reads them: its room would be given away twice."""
+    zone = Zone()
+    zone.fold.on_fold_complete(0.0)
+    rejected = zone.send(message(5))
+    assert zone.store(20) == []
+    placed = zone.send(message(6, "create", spec={"cpus": 4}))
+    assert [each.host for each in placed] == ["h1"]
+    free = zone.fold.where.places.hosts["h1"].free
+    zone.fold.on_event(20, rejected[0], 0.0)
+    assert (free.cpu_milli, zone.fold.where.places.hosts["h1"].free.cpu_milli) == (0, 0)
+    zone.fold.on_event(21, placed[0], 0.0)
+    zone.fold.on_event(22, event(EventType.COMPLETED, ticket=7, answered=7, removed=True), 0.0)
+    assert zone.fold.where.places.hosts["h1"].free.cpu_milli == 4000, "it is heard again from its `placed` on"
+
+
+def test_a_host_that_is_being_placed_is_in_its_pod_whatever_the_log_shows_of_before() -> None:
+    zone = Zone()
+    zone.fold.on_event(20, event(EventType.REJECTED, "host.h2", ticket=4, answered=4), 0.0)
+    zone.fold.where.give_host("h2", "pod-1")
+    zone.fold.on_event(21, event(EventType.REJECTED, "host.h2", ticket=5, answered=5), 0.0)
+    zone.fold.where.places.remove_host("h1")
+    assert zone.fold.where.has_hosts("pod-1")

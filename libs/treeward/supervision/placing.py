@@ -62,7 +62,8 @@ class Placing:
             # Of a group it is not only room on one host that matters: it is tried at every change.
             self.homeless.put(unit.ticket, key, need.demand if need.apart is None else None, unit.deadline_s)
             return self._why_not(need)
-        places.put(key, Placed(host.pod, host.name, need.demand, need.spread, need.requires or None, apart=need.apart))
+        place = Placed(host.pod, host.name, need.demand, need.spread, need.requires or None, apart=need.apart)
+        self.where.give(key, place)
         if named is not None and host.name != named:
             return Given(host.pod, host.name, f"host {named} could not take it")
         return Given(host.pod, host.name, None)

@@ -22,6 +22,8 @@ class WhoIsWhere:
         """What is to move -> until when its new place is kept (Unix seconds)."""
         self._unmade: dict[str, str] = {}
         """Hosts that are placed and not made yet -> their pod."""
+        self._given: set[str] = set()
+        """What was given a place that the log does not show yet: what it shows of it until then is older."""
 
     def on_event(self, position: int, event: Event) -> str | None:
         """An event of a host or of something on one was read, from bucket or log."""
@@ -31,6 +33,9 @@ class WhoIsWhere:
             if position == known:
                 self._forget_position_of(key)  # it was fetched ahead of the log, which has come up to it now
             return None
+        if key in self._given and pod_of(event) is None:
+            return None
+        self._given.discard(key)
         self._positions[key] = position
         room = self._fold(key, event)
         self._forget_position_of(key)
@@ -41,11 +46,18 @@ class WhoIsWhere:
         key = event.key
         if position <= self._positions.get(key, 0):
             return None
+        self._given.discard(key)  # nobody asks for it while its place is on its way into the log
         self._positions[key] = position
         return self._fold(key, event)
 
-    def expect_host(self, name: str, pod: str) -> None:
+    def give(self, key: str, place: Placed) -> None:
+        """A resource is being placed: it takes its room from now on, and events of when it was nowhere free none."""
+        self._given.add(key)
+        self.places.put(key, place)
+
+    def give_host(self, name: str, pod: str) -> None:
         """A host is being placed in a pod: the pod has it from now on."""
+        self._given.add(f"host.{name}")
         self._unmade[name] = pod
 
     def has_hosts(self, pod: str) -> bool:

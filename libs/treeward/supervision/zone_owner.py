@@ -291,7 +291,7 @@ class ZoneOwner:
         """A host is placed in the pod that its definition names."""
         pod = str(definition.get("pod"))
         if self.pods.is_defined(pod):
-            self.where.expect_host(row.key.partition(".")[2], pod)
+            self.where.give_host(row.key.partition(".")[2], pod)
             self._append_placed(row, unit, pod, row.key.partition(".")[2], definition, now_s)
             return
         sentence = f"spec.pod: no pod {pod!r} is defined in {self.zone}; create it first, or name its ticket in `after`"
