@@ -66,7 +66,7 @@ class ZoneOwner:
         elif event.kind != "zone":
             self._gone.on_event(event)
             self._draining.on_event(event, now_s)
-            self._restoring.on_event(position, event)
+            self._restoring.on_event(event)
             row = self.rows.get(event.key)
             if row is not None and row.fetching and row.away == 0:
                 row.read = (position, event)
