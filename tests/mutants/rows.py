@@ -1,9 +1,10 @@
 """All rows, in the order in which they are tried and shown."""
 
+from tests.mutants.choosing import CHOOSING
 from tests.mutants.moving import MOVING
 from tests.mutants.sending import SENDING
 from tests.mutants.supervision import SUPERVISION
 from tests.mutants.table import MUTANTS
 from tests.mutants.takeover import TAKEOVER
 
-ROWS = (*MUTANTS, *SENDING, *MOVING, *TAKEOVER, *SUPERVISION)
+ROWS = (*MUTANTS, *SENDING, *MOVING, *TAKEOVER, *SUPERVISION, *CHOOSING)

@@ -120,6 +120,11 @@ DESIGN = (
     Rule("6.quarantine", "what nobody can help stays quarantined until it is released"),
     Rule("6.isolated", "behind what is isolated nobody knows, and nothing goes on there"),
     Rule("6.drain", "who leaves takes nothing more, and ends what is in hand"),
+    Rule("6.appeal", "a zone most of whose pods are beyond help asks root, once (ADR 12)"),
+    Rule("4.apart", "members of a group are not where one of them does not allow it"),
+    Rule("7.drift", "nothing is said of what others changed while a unit could explain it (ADR 11)"),
+    Rule("7.gone", "what is accepted to be gone is gone at its device first (ADR 11)"),
+    Rule("7.restore", "a restoration is asked for once, and void once anything was answered (ADR 11)"),
     Rule("6.clock", "a clock that is set does not stop time-outs"),
 )
 
