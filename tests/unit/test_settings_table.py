@@ -14,6 +14,10 @@ def test_the_page_of_settings_is_that_of_the_model() -> None:
     )
 
 
+def test_each_section_begins_with_a_setting_that_exists() -> None:
+    assert settings_table.SECTIONS.keys() <= Settings.model_fields.keys()
+
+
 def test_every_setting_is_explained() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name

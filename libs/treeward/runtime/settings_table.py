@@ -10,12 +10,13 @@ from pydantic.fields import FieldInfo
 
 from treeward.runtime.settings import FILE_VARIABLE, PREFIX, Settings
 
-_SECTIONS = {
+SECTIONS = {
     "name": "Who this instance is",
     "nats_url": "NATS",
     "heartbeat_s": "Noticing that an owner is gone",
     "resend_s": "Dispatch",
-    "attempts_max": "Recovery",
+    "restarts_max": "Recovery",
+    "background_synchronization_s": "Looking for what others have changed",
     "replicas": "Retention",
     "http_host": "The program itself",
 }
@@ -25,7 +26,7 @@ _INTRODUCTION = f"""\
 # Settings
 
 Every service reads the same settings, from environment variables that begin with `{PREFIX}`. Names that end in `_s` are
-times in seconds. A variable that is set to nothing counts as not set.
+times in seconds, those in `_per_s` numbers in a second. A variable that is set to nothing counts as not set.
 
 `{FILE_VARIABLE}` may name a TOML or YAML file with the same settings, under their names without prefix and in lower
 case (`heartbeat_s: 0.25`); a variable wins over the file. A setting that cannot be used ends the program with code 2
@@ -63,10 +64,10 @@ def render() -> str:
     """The page as Markdown."""
     lines = [_INTRODUCTION]
     for name, field in Settings.model_fields.items():
-        if name in _SECTIONS:
-            lines += [f"\n## {_SECTIONS[name]}\n", "| variable | default | value | meaning |", "| --- " * 4 + "|"]
+        if name in SECTIONS:
+            lines += [f"\n## {SECTIONS[name]}\n", "| variable | default | value | meaning |", "| --- " * 4 + "|"]
         meaning = " ".join((field.description or "").split())
-        lines.append(f"| `{PREFIX}{name.upper()}` | {_default(field)} | {_value(field)} | {meaning} |")
+        lines.append(f"| `{PREFIX}{name.upper()}` | {_default(field)} | {_value(name, field)} | {meaning} |")
     lines.append(_END)
     return "\n".join(lines)
 
@@ -80,7 +81,7 @@ def _default(field: FieldInfo) -> str:
     return f"`{default:.7g}`" if isinstance(default, float) else f"`{default}`"
 
 
-def _value(field: FieldInfo) -> str:
+def _value(name: str, field: FieldInfo) -> str:
     """What kind of value it takes, for the table's reader."""
     if typing.get_origin(field.annotation) is typing.Literal:
         return ", ".join(f"`{choice}`" for choice in typing.get_args(field.annotation))
@@ -88,7 +89,7 @@ def _value(field: FieldInfo) -> str:
         low, high = _bound(field, "ge"), _bound(field, "le")
         return f"{low} or more" if high is None else f"{low} to {high}"
     if field.annotation is float:
-        return "seconds"
+        return "a number in a second" if name.endswith("_per_s") else "seconds"
     return "path of a file" if "Path" in repr(field.annotation) else "text"
 
 
