@@ -88,7 +88,7 @@ DESIGN = (
     Rule(
         "4.two",
         "an operation on two resources checks the other in the same step",
-        "not tried: what operations do is a device's own affair",
+        "the device's own step: tests/e2e/test_shared_resources.py tries it with the simulator",
     ),
     Rule("3.4.again", "what is not answered is sent again"),
     Rule("3.5.idle", "only a row that is idle is forgotten"),

@@ -7,7 +7,7 @@ from treeward.schemas.events import Event, EventType
 def pod_of(event: Event) -> str | None:
     """The pod whose owner answers for the resource after this event; None: the zone supervisor does.
 
-    Seed: "until it has appended handed_off, or an outcome with removed" (DESIGN section 4, who owns an address). A
+    "Until it has appended handed_off, or an outcome with removed" (DESIGN section 4, who owns an address). A
     zone or pod is never placed: its supervisor answers for it.
     """
     if event.removed or event.type is EventType.HANDED_OFF or event.kind in SUPERVISED_KINDS:
