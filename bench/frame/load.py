@@ -45,7 +45,6 @@ class Client:
     submit: str
     event: str
     latencies_s: list[float] = field(default_factory=list)
-    answered_at_s: list[float] = field(default_factory=list)
     outcomes: dict[bytes, int] = field(default_factory=dict)
     receipts: int = 0
     submitted: int = 0

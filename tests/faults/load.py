@@ -74,11 +74,8 @@ class Load:
     login: Mapping[str, Any] = field(default_factory=dict)
     """Options of `nats.connect`, where the servers want a key."""
     receipts: list[Receipt] = field(default_factory=list)
-    waited_s: list[float] = field(default_factory=list)
-    """How long each receipt took."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     tickets: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    attempts_s: dict[tuple[str, int], float] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Submit until told to stop; then every unit that was begun still gets its receipt."""

@@ -26,7 +26,6 @@ class Observer:
         self.answered: dict[str, set[int]] = {zone: set() for zone in self.zones}
         self.quarantined: dict[tuple[str, str], float] = {}
         self.outcomes = 0
-        self.last_outcome_s = 0.0
         self._readers: list[Reader] = []
 
     async def start(self) -> None:
@@ -90,7 +89,6 @@ class Observer:
         if event.is_outcome and event.ticket is not None:
             self.answered[event.zone].add(event.ticket)
             self.outcomes += 1
-            self.last_outcome_s = time.monotonic()
         if event.quarantined or event.type is EventType.QUARANTINED:
             self.quarantined.setdefault((event.zone, event.key), time.monotonic())
         else:

@@ -108,4 +108,4 @@ class AddressAtADevice(RuleBasedStateMachine):
 
 
 TestAddressAtADevice = AddressAtADevice.TestCase
-TestAddressAtADevice.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestAddressAtADevice.settings = settings(max_examples=150, stateful_step_count=30)

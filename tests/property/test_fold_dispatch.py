@@ -100,7 +100,7 @@ BEGIN = some.tuples(some.integers(0, 200), some.integers(0, 200))
 ORDER = some.lists(some.tuples(some.sampled_from(("log", "work", "fetch")), some.integers(0, 100)), max_size=120)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(histories, BEGIN, ORDER)
 def test_wherever_it_begins_and_however_it_reads_it_comes_to_know_the_same(
     history: History, begin: tuple[int, int], order: list[tuple[str, int]]
@@ -123,7 +123,7 @@ def test_wherever_it_begins_and_however_it_reads_it_comes_to_know_the_same(
     assert reading.knowledge() == truth
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(histories, BEGIN)
 def test_in_the_end_every_first_unit_is_in_the_mailbox_of_its_present_life(
     history: History, begin: tuple[int, int]
@@ -139,7 +139,7 @@ def test_in_the_end_every_first_unit_is_in_the_mailbox_of_its_present_life(
         assert {send.partition for send in sent} <= {resource.pod or "zone"}
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(histories, BEGIN, ORDER)
 def test_what_it_lets_go_from_work_was_answered(
     history: History, begin: tuple[int, int], order: list[tuple[str, int]]
@@ -169,7 +169,7 @@ def _answered_in_truth(history: History, ticket: int) -> bool:
     return ticket <= history.resources[key].answered
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(histories)
 def test_each_message_names_the_unit_before_it_that_has_no_outcome(history: History) -> None:
     reading = Reading(history, (0, 0))

@@ -29,13 +29,13 @@ def carry_out(bench: Bench, steps: list[tuple[object, ...]]) -> None:
         getattr(bench, str(what))(*arguments)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(STEPS)
 def test_no_order_of_things_makes_it_break_a_rule(steps: list[tuple[object, ...]]) -> None:
     carry_out(Bench(), steps)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(STEPS)
 def test_when_things_calm_down_everything_that_is_still_here_is_answered(steps: list[tuple[object, ...]]) -> None:
     bench = Bench()
@@ -56,7 +56,7 @@ def test_when_things_calm_down_everything_that_is_still_here_is_answered(steps: 
         assert quarantined or not here or answered == max(bench.units[key])
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(some.lists(some.tuples(KEY, *(some.integers(0, 16) for _ in range(4))), max_size=30))
 def test_messages_for_another_epoch_or_life_change_nothing(garbage: list[tuple[str, int, int, int, int]]) -> None:
     bench = Bench()
@@ -71,7 +71,7 @@ def test_messages_for_another_epoch_or_life_change_nothing(garbage: list[tuple[s
     assert len(bench.log) == len(KEYS)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(STEPS)
 def test_an_owner_that_was_told_to_stop_takes_nothing_more(steps: list[tuple[object, ...]]) -> None:
     bench = Bench()

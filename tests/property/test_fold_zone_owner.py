@@ -30,13 +30,13 @@ def carry_out(bench: Bench, steps: list[tuple[object, ...]]) -> None:
         getattr(bench, str(what))(*arguments)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(STEPS)
 def test_no_order_of_things_makes_it_answer_twice_or_give_a_place_away_twice(steps: list[tuple[object, ...]]) -> None:
     carry_out(Bench(), steps)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(STEPS)
 def test_when_things_calm_down_everything_is_answered(steps: list[tuple[object, ...]]) -> None:
     bench = Bench()
@@ -56,7 +56,7 @@ def test_when_things_calm_down_everything_is_answered(steps: list[tuple[object, 
         assert place.answered == max(place.tickets), f"{key} has units without an outcome"
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(STEPS)
 def test_what_it_believes_to_be_free_is_free(steps: list[tuple[object, ...]]) -> None:
     bench = Bench()

@@ -5,7 +5,7 @@ import random
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from treeward.schemas.units import OPERATIONS, InvalidUnitError, Unit, parse_unit
@@ -72,7 +72,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(
     st.dictionaries(st.sampled_from([*Unit.model_fields, "x"]), JSON_VALUES, max_size=6),
     st.sampled_from([*sorted(OPERATIONS), "kettle"]),

@@ -75,7 +75,6 @@ class OtherPod:
         self._running = running
         self._pause_s = 1.0 / units_per_s
         self._submitted: dict[int, float] = {}
-        self._begun = 0
 
     async def run(self) -> None:
         """Submit until cancelled."""

@@ -53,7 +53,7 @@ class Bench:
             definition = {"pod": pod, "cpus": CPUS, "memory_mib": 1 << 20}
             event = self._event(f"host.{host}", EventType.COMPLETED, pod=pod, host=host, definition=definition)
             self.owner.on_event(position, event, 0.0)
-        self.owner.on_fold_complete(0.0)
+        self.owner.on_fold_complete()
         self._collect()
 
     @property

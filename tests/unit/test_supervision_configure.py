@@ -138,7 +138,7 @@ class Zone:
 
     def __init__(self) -> None:
         self.owner = ZoneOwner("zone-a", 10, Limits())
-        self.owner.on_fold_complete(0.0)
+        self.owner.on_fold_complete()
         self.last: tuple[int, Event] | None = None
         self.events: list[Event] = []
         self.position = 10

@@ -312,7 +312,7 @@ def test_bodies_beyond_the_bound_are_bare_numbers_and_read_again() -> None:
     sending.answer(10, 3)
     asked = [effect.ticket for effect in sending.take() if isinstance(effect, ReadBody)]
     assert 5 in asked
-    sending.fold.on_body(5, b'{"operation":"start"}', f"tw.work.zone-a.{VM}", None, 0.0, 0.0)
+    sending.fold.on_body(5, b'{"operation":"start"}', None, 0.0, 0.0)
     assert sending.tickets() == [5]
 
 

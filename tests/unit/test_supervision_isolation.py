@@ -174,7 +174,7 @@ def zone_with_an_isolated_host(vm: dict[str, Any]) -> ZoneOwner:
     ]
     for position, (kind, id_, fields) in enumerate(events, 1):
         zone.on_event(position, Event(zone="zone-a", kind=kind, id=id_, at=AT, life=1, **fields), 0.0)
-    zone.on_fold_complete(0.0)
+    zone.on_fold_complete()
     return zone
 
 

@@ -9,6 +9,7 @@ from treeward.schemas.events import DeviceOutcome, Event, EventType, Outcome
 from treeward.schemas.mailbox import Mark, Message
 from treeward.supervision.effects import Append, Fetch
 from treeward.supervision.limits import Limits
+from treeward.supervision.placement import Demand, Placed
 from treeward.supervision.process_step import Conclude
 from treeward.supervision.unplaced import Unplaced
 from treeward.supervision.unplaced_step import Place, decide_unplaced
@@ -123,7 +124,7 @@ def test_the_next_unit_waits_until_the_outcome_before_it_is_in_the_log() -> None
 
 def test_what_it_has_placed_leaves_with_its_mailbox() -> None:
     zone = Zone()
-    zone.fold.on_fold_complete(0.0)
+    zone.fold.on_fold_complete()
     assert [each.type for each in zone.send(message(5, "create", spec=DEFINITION))] == [EventType.PLACED]
     zone.send(message(6, "stop", previous=5))
     assert zone.store() == []
@@ -133,14 +134,14 @@ def test_what_it_has_placed_leaves_with_its_mailbox() -> None:
 def test_nothing_is_placed_before_it_is_known_who_is_where() -> None:
     zone = Zone()
     assert zone.send(message(5, "create", spec=DEFINITION)) == []
-    zone.fold.on_fold_complete(0.0)
+    zone.fold.on_fold_complete()
     zone.fold.tick(1.0)
     assert [each.type for each in zone.said()] == [EventType.PLACED]
 
 
 def test_a_place_is_given_away_once() -> None:
     zone = Zone()
-    zone.fold.on_fold_complete(0.0)
+    zone.fold.on_fold_complete()
     assert [each.type for each in zone.send(message(5, "create", spec={"cpus": 3, "memory_mib": 512}))] == [
         EventType.PLACED
     ]
@@ -153,7 +154,7 @@ def test_a_place_is_given_away_once() -> None:
 def test_nothing_new_is_placed_in_a_zone_that_is_drained() -> None:
     zone = Zone()
     zone.fold.pods.zone_closed = True
-    zone.fold.on_fold_complete(0.0)
+    zone.fold.on_fold_complete()
     assert zone.send(message(5, "create", spec=DEFINITION)) == []
 
 
@@ -201,7 +202,7 @@ def test_a_claim_of_a_pod_says_all_that_its_last_event_said() -> None:
 def test_what_the_log_shows_of_before_it_was_placed_does_not_free_its_place() -> None:
     """The owner hears that its appends are stored before it reads them: its room would be given away twice."""
     zone = Zone()
-    zone.fold.on_fold_complete(0.0)
+    zone.fold.on_fold_complete()
     rejected = zone.send(message(5))
     assert zone.store(20) == []
     placed = zone.send(message(6, "create", spec={"cpus": 4}))
@@ -221,3 +222,13 @@ def test_a_host_that_is_being_placed_is_in_its_pod_whatever_the_log_shows_of_bef
     zone.fold.on_event(21, event(EventType.REJECTED, "host.h2", ticket=5, answered=5), 0.0)
     zone.fold.where.places.remove_host("h1")
     assert zone.fold.where.has_hosts("pod-1")
+
+
+def test_a_place_that_is_kept_on_a_drained_host_is_nothing_that_is_still_there() -> None:
+    zone = Zone()
+    zone.fold.where.reserve("vm.moves", Placed("pod-1", "h1", Demand(1000, 512), None), 0.0)
+    drained = event(EventType.COMPLETED, "host.h1", pod="pod-1", host="h1", definition=HOST, draining=True)
+    zone.fold.on_event(20, drained, 0.0)
+    assert "draining" not in zone.fold.describe("host.h1", 0.0)
+    zone.fold.on_event(21, event(EventType.PLACED, pod="pod-1", host="h1", reserves=DEFINITION), 0.0)
+    assert zone.fold.describe("host.h1", 0.0)["draining"] == {"left": 1, "waiting": 0}

@@ -41,7 +41,7 @@ def owner_with_a_host(*, draining: bool = False) -> ZoneOwner:
     owner = ZoneOwner("zone-a", 20, Limits())
     owner.on_event(2, event(EventType.CLAIMED, "pod.p1", definition={}, draining=draining, answered=2), 0.0)
     owner.on_event(3, event(EventType.COMPLETED, "host.h1", definition=HOST, pod="p1", host="h1", answered=3), 0.0)
-    owner.on_fold_complete(0.0)
+    owner.on_fold_complete()
     return owner
 
 

@@ -115,7 +115,7 @@ def test_what_it_has_placed_itself_it_asks_of_nobody_who_has_not_heard_of_it() -
         ),
         0.0,
     )
-    owner.on_fold_complete(0.0)
+    owner.on_fold_complete()
     owner.on_message("vm.web-1", message(5, "create"), 0.0)
     owner.on_fetched("vm.web-1", 0, None, 0.0)
     append = take(owner)[-1]

@@ -26,8 +26,6 @@ UPWARDS = (SIMULATOR, *ROLES)
 """Devices first, then from the leaves of the tree to its root: new agents below old supervisors."""
 DOWNWARDS = tuple(reversed(UPWARDS))
 """New supervisors above old agents."""
-ENDED_S = 45.0
-"""What a program is given to end, as in the manifests."""
 COMMAND_S = 60.0
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from treeward.runtime.book_rows import Books, DeviceCall, DeviceResource, Logged, Submitted
 from treeward.schemas.address import SUPERVISED_KINDS
 from treeward.schemas.events import EventType, Verdict
-from treeward.schemas.specs import STEERING
+from treeward.schemas.specs import NOT_FOR_THE_DEVICE
 
 __all__ = [
     "Books", "DeviceCall", "DeviceResource", "Logged", "Submitted",
@@ -25,8 +25,6 @@ RAN = frozenset({"applied", "refused", "failed", "broken_off", "in_progress"})
 """Outcomes of calls that the device began; it answered the others from memory or turned them away."""
 STALE = frozenset({"fenced", "older"})
 """Outcomes of requests that the device refused since their sender had been replaced."""
-NOT_FOR_THE_DEVICE = frozenset({*STEERING, "migrate", "isolate"})
-"""Operations that are completed without a call under their own ticket."""
 
 
 class Rule(StrEnum):

@@ -12,14 +12,14 @@ from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT, SUPERVISED_KINDS
 from treeward.schemas.events import Event, EventType, Verdict
 from treeward.schemas.policies import OnDrift
-from treeward.schemas.units import STEERING, InvalidUnitError, Unit, parse_unit
+from treeward.schemas.specs import NOT_FOR_THE_DEVICE
+from treeward.schemas.units import InvalidUnitError, Unit, parse_unit
 from treeward.simulation.device import Books, Entry, SimulatedDevice
 from treeward.simulation.server import BusServer
 from treeward.simulation.streams import Stream
 from treeward.simulation.trace import Trace
 
 VIOLATIONS_MAX = 50
-NOT_FOR_THE_DEVICE = frozenset({*STEERING, "migrate", "isolate"})
 
 
 class Violation(NamedTuple):

@@ -1,7 +1,7 @@
 """JetStream's streams as far as Treeward uses them: positions, guards, message ids, purges, one for each subject."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 
 from treeward.bus.interface import Draft, Guard, Refused, Since, Start, Stored, StreamState
@@ -150,8 +150,3 @@ class Stream:
         self.ids.clear()
         self.first, self.last = 1, 0
         self.created_s = now_s
-
-
-def header_of(headers: Mapping[str, str] | None, name: str) -> str:
-    """A header, or nothing."""
-    return (headers or {}).get(name, "")

@@ -59,9 +59,7 @@ class Dispatcher(Outbox):
             self._supersede_by_policy(queue, pending, now_s)
         self._pump(queue, now_s)
 
-    def on_body(
-        self, ticket: int, body: bytes | None, subject: str, trace: str | None, stored_s: float, now_s: float
-    ) -> None:
+    def on_body(self, ticket: int, body: bytes | None, trace: str | None, stored_s: float, now_s: float) -> None:
         """A body that was asked for. None: purged, hence answered; the log will say so."""
         self._reading.discard(ticket)
         key = self.unanswered.get(ticket)

@@ -100,7 +100,7 @@ class Draining:
             for host in placing.closed_hosts()
             if kind == "zone" or (kind == "host" and host == name) or (kind == "pod" and places.hosts[host].pod == name)
         ]
-        left = [other for host in names for other in places.on_host.get(host, ())]
+        left = [other for host in names for other in places.on_host.get(host, ()) if not is_reservation(other)]
         waiting = [other for other in left if other in self.waiting]
         if not left:
             return None

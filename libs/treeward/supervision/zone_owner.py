@@ -75,7 +75,7 @@ class ZoneOwner:
             room = self.where.on_event(position, event)
             self._fill(room, now_s)
 
-    def on_fold_complete(self, now_s: float) -> None:
+    def on_fold_complete(self) -> None:
         """Everything up to the claim has been folded: places can be given away."""
         self._placing.on_fold_complete()
 
@@ -247,11 +247,6 @@ class ZoneOwner:
         told |= {"homeless": homeless, "fold_complete": self.fold_complete}
         draining = self._draining.describe(self._placing, key)
         return told | ({"draining": draining} if draining is not None else {}) | said
-
-    @property
-    def stuck_in_drain(self) -> dict[str, str]:
-        """What is to leave its host and has nowhere to go -> why."""
-        return self._draining.waiting
 
     # --- inside --------------------------------------------------------------------------------------------------
 

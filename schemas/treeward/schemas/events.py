@@ -47,7 +47,6 @@ class EventType(StrEnum):
 
 
 OUTCOMES = frozenset(outcome.value for outcome in Outcome)
-BEGINS_A_LIFE = frozenset({EventType.CLAIMED, EventType.PLACED, EventType.CRASHED})
 
 
 class Verdict(StrEnum):

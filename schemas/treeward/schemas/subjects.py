@@ -71,11 +71,6 @@ def claim_of_pod(zone: str, pod: str) -> str:
     return f"tw.log.{zone}.pod.{pod}.claimed"
 
 
-def claims_of_pods(zone: str) -> str:
-    """The claims of every pod of a zone."""
-    return f"tw.log.{zone}.pod.*.claimed"
-
-
 def claims_of_zone_and_pods(zone: str) -> str:
     """Every claim in a zone's log: that of the zone and those of its pods."""
     return f"tw.log.{zone}.*.*.claimed"

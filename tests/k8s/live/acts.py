@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import time
 
-from tests.k8s.live.kubectl import Document, Kubectl, KubectlError
+from tests.k8s.live.kubectl import Kubectl, KubectlError
 
 COMPLETE_S = 600.0
 GONE_S = 180.0
@@ -138,11 +138,6 @@ class Acts:
         await asyncio.sleep(self._rest_s)
         await self._look()
         act.until_s = time()
-
-
-def image_of(workload: Document) -> str:
-    """The image that a workload runs."""
-    return str(workload["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
 async def _shell(command: str, node: str) -> None:

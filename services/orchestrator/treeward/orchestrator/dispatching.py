@@ -225,9 +225,9 @@ class Dispatching:
                 await asyncio.sleep(RETRY_S)
         now_s = self.context.now_s()
         if stored is None:
-            fold.on_body(ticket, None, "", None, 0.0, now_s)
+            fold.on_body(ticket, None, None, 0.0, now_s)
         else:
-            fold.on_body(ticket, stored.data, stored.subject, codec.trace_of(stored.headers), stored.time_s, now_s)
+            fold.on_body(ticket, stored.data, codec.trace_of(stored.headers), stored.time_s, now_s)
         self._carry_out()
 
     async def _purge_for_ever(self) -> None:

@@ -61,7 +61,7 @@ class RootInCharge:
         """Learn the zones, then take units and supervise."""
         await self._keep_streams(ROOT)
         self._subscriptions.append(self.context.bus.on_connection(self._on_connection))
-        self.owner.on_fold_complete(self.context.now_s())
+        self.owner.on_fold_complete()
         known = asyncio.Event()
         reader = await self.context.bus.read(
             streams.log(ROOT),

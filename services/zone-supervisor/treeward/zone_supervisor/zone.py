@@ -193,7 +193,7 @@ class ZoneInCharge:
             self._loop.carry_out()
 
     def _on_folded(self) -> None:
-        self.owner.on_fold_complete(self.context.now_s())
+        self.owner.on_fold_complete()
         self._loop.carry_out()
         self.context.log.info(
             "knows who is where",
