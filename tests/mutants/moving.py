@@ -135,7 +135,8 @@ MOVING = (
         "what was placed keeps its mailbox",
         "S2.queue S3.gone",
         S + "zone_owner.py",
-        '        if then == "placed":\n            del self.rows[key]\n            return\n',
+        '        if then == "placed":\n            self.where.on_given(key, position)\n'
+        "            del self.rows[key]\n            return\n",
         "",
         (UNPLACED,),
     ),
@@ -167,7 +168,8 @@ MOVING = (
         "a place is freed by what was before it",
         "4.capacity",
         S + "who_is_where.py",
-        "        if key in self._given and pod_of(event) is None:\n            return None\n",
+        "        if given is not None and pod_of(event) is None and (given == 0 or position < given):\n"
+        "            return None\n",
         "",
         (UNPLACED,),
     ),

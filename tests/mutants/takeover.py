@@ -104,8 +104,16 @@ TAKEOVER = (
         "who is cut off claims",
         "4.itself",
         R + "presence.py",
-        "    if not await can_claim(context, zone):\n",
+        "    if not asking.result():\n",
         "    if False:\n",
+        (CUT_OFF,),
+    ),
+    Mutant(
+        "who asks takes itself to be away",
+        "4.itself",
+        R + "presence.py",
+        "await asyncio.wait({asking}, timeout=context.limits.heartbeat_s)",
+        "await asyncio.wait({asking})",
         (CUT_OFF,),
     ),
     Mutant(

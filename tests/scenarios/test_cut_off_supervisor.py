@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from treeward.simulation.misfortune import make_plan
-from treeward.simulation.plan import Plan
+from treeward.simulation.plan import Fault, Plan
 from treeward.simulation.run import Run
 from treeward.simulation.trace import Line
 from treeward.simulation.wishes import set_up
@@ -80,3 +80,14 @@ def test_an_orchestrator_claims_no_root_of_another_that_it_only_cannot_hear() ->
     assert not verdict.violations
     assert run.owner_of("root.zone.root") == "orchestrator-0-1"
     assert run.claims(CUT_AT_S) == []
+
+
+def test_a_supervisor_that_waits_long_for_the_logs_leader_does_not_take_that_for_its_own_absence() -> None:
+    """It would give the dead, too, the whole time once more, and ask again, for as long as the leader is slow."""
+    plan = quiet_plan(orchestrators=1, zone_supervisors=1, pod_agents=2)
+    slow = Fault(CUT_AT_S - 1.0, "delay_down", "supervisor-0", 10.0, 0.9)
+    run = CutOff(replace(plan, faults=(slow, Fault(CUT_AT_S, "kill", "agent-1", 8.0)), faults_end_s=CUT_AT_S + 10.0))
+    verdict = run.go()
+    assert not verdict.violations
+    at_s = [line.at_s for line in run._claims if "owner: agent-0-1" in line.words and line.at_s > CUT_AT_S]
+    assert at_s and at_s[0] < CUT_AT_S + 8.0, "before the other was back"

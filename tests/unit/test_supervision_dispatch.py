@@ -387,3 +387,27 @@ def test_an_amend_of_what_is_answered_or_of_another_resource_changes_nothing() -
     amend(sending, 6, 5, on_failure="fail")
     amend(sending, 7, 4, on_failure="fail")
     assert [message.ticket for message in sending.sent()] == [6, 7]
+
+
+# --- what is forgotten with its unit ---------------------------------------------------------------------------------
+
+
+def test_what_supersedes_is_forgotten_once_answered_also_while_more_comes() -> None:
+    """Under load there is always one behind: the list would keep every ticket that was ever read."""
+    sending = Sending()
+    sending.work(1)
+    sending.known(policies={"order": "supersede"})
+    for ticket in range(2, 200):
+        sending.work(ticket)
+        sending.answer(POD_EPOCH + 100 + ticket, ticket - 1, policies={"order": "supersede"})
+    assert sending.fold.queues[VM].supersedes == [199]
+
+
+def test_a_deadline_is_forgotten_with_its_unit_however_far_it_is() -> None:
+    sending = Sending()
+    sending.known()
+    for ticket in range(1, 1000):
+        sending.work(ticket, deadline="2099-01-01T00:00:00Z")
+        sending.known()
+        sending.answer(POD_EPOCH + 100 + ticket, ticket)
+    assert len(sending.fold._deadlines) <= 101

@@ -224,6 +224,16 @@ def test_a_host_that_is_being_placed_is_in_its_pod_whatever_the_log_shows_of_bef
     assert zone.fold.where.has_hosts("pod-1")
 
 
+def test_what_was_read_from_behind_its_place_counts_though_that_itself_was_never_read() -> None:
+    """A bucket holds only the last event of each."""
+    zone = Zone()
+    zone.fold.where.give_host("h2", "pod-2")
+    zone.fold.where.on_given("host.h2", 30)
+    assert zone.fold.where.has_hosts("pod-2")
+    zone.fold.on_event(40, event(EventType.FAILED, "host.h2", ticket=4, answered=4, removed=True), 0.0)
+    assert not zone.fold.where.has_hosts("pod-2")
+
+
 def test_a_place_that_is_kept_on_a_drained_host_is_nothing_that_is_still_there() -> None:
     zone = Zone()
     zone.fold.where.reserve("vm.moves", Placed("pod-1", "h1", Demand(1000, 512), None), 0.0)

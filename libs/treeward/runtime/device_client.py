@@ -211,14 +211,10 @@ class DeviceClient:
             wait_s = self._silence_s - silent_s
         self._watch = loop.call_later(max(wait_s, 0.001), self._check_silence)
 
-    def _hear(self, lines: list[bytes]) -> None:
-        """Tell the answers; one that cannot be read ends the connection (its ValidationError goes to the caller)."""
-        self._heard_s = asyncio.get_running_loop().time()
-        for line in lines:
-            answer = Answer.model_validate_json(line)
-            entry = self._pending.pop(answer.seq, None)
-            if entry is not None:
-                entry[1](answer)
+    def _hear(self, answer: Answer) -> None:
+        entry = self._pending.pop(answer.seq, None)
+        if entry is not None:
+            entry[1](answer)
 
     def _pause(self, paused: bool) -> None:
         self._paused = paused
@@ -248,10 +244,14 @@ class _Connection(asyncio.Protocol):
         if len(self._rest) > ANSWER_BYTES_MAX:
             self.lose("an answer is longer than 1 MiB")
             return
-        try:
-            self._client._hear(lines)
-        except ValidationError as error:
-            self.lose(f"the answer cannot be read: {error.errors(include_url=False)[0]['msg']}")
+        self._client._heard_s = asyncio.get_running_loop().time()
+        for line in lines:
+            try:
+                answer = Answer.model_validate_json(line)
+            except ValidationError as error:
+                self.lose(f"the answer cannot be read: {error.errors(include_url=False)[0]['msg']}")
+                return
+            self._client._hear(answer)  # what that raises is ours, not the device's: it ends the program
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lose(str(error) if error is not None else "closed by the device")

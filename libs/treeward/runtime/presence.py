@@ -105,7 +105,14 @@ async def decide_claims(
     """
     if not any(map(is_new, children.decide(context.now_s()))):
         return []
-    if not await can_claim(context, zone):
+    asking = asyncio.create_task(can_claim(context, zone), name="can claim")
+    try:
+        while not asking.done():  # who asks is not away: we go on deciding, which also tells if we were
+            await asyncio.wait({asking}, timeout=context.limits.heartbeat_s)
+            claims = children.decide(context.now_s())
+    finally:
+        asking.cancel()
+    if not asking.result():
         children.suspect_itself(context.now_s())
         return []
-    return [claim for claim in children.decide(context.now_s()) if is_new(claim)]
+    return [claim for claim in claims if is_new(claim)]

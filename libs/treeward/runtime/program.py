@@ -148,7 +148,9 @@ def _on_escaped(program: Program, running: asyncio.Task[None]) -> None:
     def escaped(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         program.log.error("escaped to the event loop", where=context.get("message"), exc_info=error)
-        if error is not None and "handle" in context:
+        # Out of a callback, or of a protocol that took what came; a link that broke is told to whoever has it.
+        ours = "handle" in context or ("protocol" in context and not isinstance(error, OSError))
+        if error is not None and ours:
             program.escaped.append(error)
             running.cancel()
 

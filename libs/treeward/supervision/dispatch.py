@@ -265,7 +265,7 @@ class Dispatcher(Outbox):
             case "retry":
                 self._begin_again(queue, now_s)
         if pending.supersedes:
-            first = queue.supersedes[-1] if queue.supersedes else 0
+            first = queue.superseding_before(ticket)
             queue.on_supersede(ticket)
             self._send_marks(queue, first, ticket - 1, now_s)
 
@@ -302,7 +302,7 @@ class Dispatcher(Outbox):
             return
         ticket = pending.ticket
         self.superseding.add(ticket)
-        first = max((other for other in queue.supersedes or () if other < ticket), default=0)
+        first = queue.superseding_before(ticket)
         queue.on_supersede(ticket)
         self._send_marks(queue, first, ticket - 1, now_s)
 

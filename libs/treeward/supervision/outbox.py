@@ -4,7 +4,7 @@ Bodies are kept near the head of queues only, and read again once there is room 
 whatever waits for a pod that nobody answers for, is a bare number.
 """
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from treeward.schemas import address
 from treeward.schemas.events import Outcome
@@ -222,7 +222,9 @@ class Outbox:
         self.unanswered.pop(ticket, None)
         self.bodies.pop(ticket, None)
         self.marks.pop(ticket, None)
-        self._deadline_of.pop(ticket, None)
+        if self._deadline_of.pop(ticket, None) is not None and len(self._deadlines) > 2 * len(self._deadline_of) + 100:
+            self._deadlines = [(at_s, each) for each, at_s in self._deadline_of.items()]
+            heapify(self._deadlines)  # else each would be kept until its deadline, however far that is
         self._amendments.drop(ticket)
         self.superseding.discard(ticket)
 

@@ -1,6 +1,6 @@
 """What a dispatcher knows of one resource."""
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 
 LIST_UNITS = 32
@@ -108,10 +108,17 @@ class Queue:
             return None
         return self.supersedes[bisect_right(self.supersedes, ticket)]
 
+    def superseding_before(self, ticket: int) -> int:
+        """The last unit before `ticket`, and not answered, that supersedes what is before it; 0: there is none."""
+        if self.supersedes is None:
+            return 0
+        index = bisect_left(self.supersedes, ticket)
+        return self.supersedes[index - 1] if index else 0
+
     def on_answered(self, answered: int) -> None:
         """What steers is forgotten with its unit."""
         self.answered = answered
         if self.pauses and self.pauses[0] <= answered:
             self.pauses = tuple(ticket for ticket in self.pauses if ticket > answered)
-        if self.supersedes is not None and self.supersedes[-1] <= answered:
-            self.supersedes = None
+        if self.supersedes is not None and self.supersedes[0] <= answered:
+            self.supersedes = self.supersedes[bisect_right(self.supersedes, answered) :] or None

@@ -22,8 +22,8 @@ class WhoIsWhere:
         """What is to move -> until when its new place is kept (Unix seconds)."""
         self._unmade: dict[str, str] = {}
         """Hosts that are placed and not made yet -> their pod."""
-        self._given: set[str] = set()
-        """What was given a place that the log does not show yet: what it shows of it until then is older."""
+        self._given: dict[str, int] = {}
+        """What was given a place that was not read yet -> where the log has that, or 0: what was before it is older."""
 
     def on_event(self, position: int, event: Event) -> str | None:
         """An event of a host or of something on one was read, from bucket or log."""
@@ -33,9 +33,10 @@ class WhoIsWhere:
             if position == known:
                 self._forget_position_of(key)  # it was fetched ahead of the log, which has come up to it now
             return None
-        if key in self._given and pod_of(event) is None:
+        given = self._given.get(key)
+        if given is not None and pod_of(event) is None and (given == 0 or position < given):
             return None
-        self._given.discard(key)
+        self._given.pop(key, None)
         self._positions[key] = position
         room = self._fold(key, event)
         self._forget_position_of(key)
@@ -46,18 +47,23 @@ class WhoIsWhere:
         key = event.key
         if position <= self._positions.get(key, 0):
             return None
-        self._given.discard(key)  # nobody asks for it while its place is on its way into the log
+        self._given.pop(key, None)  # nobody asks for it while its place is on its way into the log
         self._positions[key] = position
         return self._fold(key, event)
 
     def give(self, key: str, place: Placed) -> None:
         """A resource is being placed: it takes its room from now on, and events of when it was nowhere free none."""
-        self._given.add(key)
+        self._given[key] = 0
         self.places.put(key, place)
+
+    def on_given(self, key: str, position: int) -> None:
+        """The log has it: whatever is read from behind that counts, also where a bucket passed by the event itself."""
+        if key in self._given:
+            self._given[key] = position
 
     def give_host(self, name: str, pod: str) -> None:
         """A host is being placed in a pod: the pod has it from now on."""
-        self._given.add(f"host.{name}")
+        self._given[f"host.{name}"] = 0
         self._unmade[name] = pod
 
     def has_hosts(self, pod: str) -> bool:

@@ -175,6 +175,7 @@ class ZoneOwner:
             return
         row.committing = False
         if then == "placed":
+            self.where.on_given(key, position)
             del self.rows[key]
             return
         assert row.hand is not None, "its outcome was just committed"

@@ -41,6 +41,8 @@ class RootInCharge:
         self._gave_up = gave_up
         self._zones: dict[str, Event] = {}
         self._claiming: set[str] = set()
+        self._keeping: set[str] = set()
+        """Zones whose streams are being looked after."""
         self._claimed: dict[str, dict[str, Any]] = {}
         """What the last claim of each zone says that holds for it."""
         self._tasks = Tasks()
@@ -112,7 +114,8 @@ class RootInCharge:
         """Servers that come back may have lost what was in memory: the mailboxes, whose content is sent again."""
         if connected and not self._loop.closed:
             for zone in (ROOT, *(zone for zone, event in self._zones.items() if event.definition is not None)):
-                self._tasks.spawn(self._keep_streams(zone))
+                if zone not in self._keeping:
+                    self._tasks.spawn(self._look_after(zone))
 
     async def _keep_all_streams(self) -> None:
         """A mailbox stream may vanish while our own link stays: nobody else makes it again."""
@@ -120,6 +123,14 @@ class RootInCharge:
             await asyncio.sleep(KEEP_STREAMS_S)
             if self.context.bus.connected:
                 self._on_connection(True)
+
+    async def _look_after(self, zone: str) -> None:
+        """Once at a time: without a quorum it may take hours, and then all would ask at once."""
+        self._keeping.add(zone)
+        try:
+            await self._keep_streams(zone)
+        finally:
+            self._keeping.discard(zone)
 
     async def _keep_streams(self, zone: str) -> None:
         """Make what is missing of a zone's streams; tried again while the bus is away."""
