@@ -13,6 +13,7 @@ from treeward.supervision.placement import Demand, Placed
 from treeward.supervision.process_step import Conclude
 from treeward.supervision.unplaced import Unplaced
 from treeward.supervision.unplaced_step import Place, decide_unplaced
+from treeward.supervision.who_is_where import RESERVED_S
 from treeward.supervision.zone_owner import ZoneOwner
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -232,6 +233,17 @@ def test_what_was_read_from_behind_its_place_counts_though_that_itself_was_never
     assert zone.fold.where.has_hosts("pod-2")
     zone.fold.on_event(40, event(EventType.FAILED, "host.h2", ticket=4, answered=4, removed=True), 0.0)
     assert not zone.fold.where.has_hosts("pod-2")
+
+
+def test_room_that_was_kept_for_nothing_is_given_to_who_waits() -> None:
+    zone = Zone()
+    zone.fold.on_fold_complete()
+    zone.fold.where.reserve("vm.moves", Placed("pod-1", "h1", Demand(4000, 512), None), 0.0)
+    assert zone.send(message(6, "create", spec={"cpus": 4})) == []
+    zone.fold.tick(RESERVED_S - 1.0)
+    assert zone.said() == []
+    zone.fold.tick(RESERVED_S + 1.0)
+    assert [each.host for each in zone.said()] == ["h1"]
 
 
 def test_a_place_that_is_kept_on_a_drained_host_is_nothing_that_is_still_there() -> None:

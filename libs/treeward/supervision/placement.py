@@ -167,7 +167,7 @@ class Places:
         if not there:
             del self.on_host[place.host]
         self._use(place, -1)
-        return place.demand != NOTHING
+        return place.demand != NOTHING or place.apart is not None
 
     @contextmanager
     def without(self, place: Placed) -> Iterator[None]:

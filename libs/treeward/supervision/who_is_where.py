@@ -115,13 +115,16 @@ class WhoIsWhere:
         if self._reserved.pop(key, None) is not None:
             self.places.drop(_reservation(key))
 
-    def expire_reservations(self, now_s: float) -> None:
-        """What did not move in time is not waited for; the oldest stand first."""
+    def expire_reservations(self, now_s: float) -> list[str]:
+        """What did not move in time is not waited for; the oldest stand first. Returns hosts that have room then."""
+        hosts = []
         for key, until_s in list(self._reserved.items()):
             if until_s <= now_s:
+                hosts.append(self.places.placed[_reservation(key)].host)
                 self.unreserve(key)
             elif until_s < float("inf"):
-                return
+                break
+        return hosts
 
     def _fold_reservation(self, event: Event) -> None:
         """`leaving` and `handed_off` show which place was kept; any word that it is somewhere ends that."""

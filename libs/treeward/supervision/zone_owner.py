@@ -212,7 +212,8 @@ class ZoneOwner:
             self._swept_s = now_s
             self._sweep = self._sweep or list(self.rows)
             if self.fold_complete:
-                self.where.expire_reservations(now_s)
+                for host_name in self.where.expire_reservations(now_s):
+                    self._fill(host_name, now_s)
                 self.effects += self._draining.decide(self._placing, now_s)
                 self.effects += self._restoring.decide()
         self._forget_idle(now_s)
