@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,8 @@ def check_path(path: Path) -> None:
     """Raises CommandError if nothing can be drawn into such a file."""
     if path.suffix not in FORMATS:
         raise CommandError(f"--plot {path}: must end with {', '.join(FORMATS)}")
+    if find_spec("matplotlib") is None:
+        raise CommandError("--plot needs matplotlib: pip install 'treeward[plot]'")
 
 
 def accumulate(changes: Iterable[tuple[float, float]]) -> Steps:
