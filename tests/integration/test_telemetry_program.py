@@ -17,10 +17,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.otlp import OtlpReceiver
 
 SERVICE = """
-import asyncio, sys, time
+import asyncio, socket, sys, time
 from starlette.responses import PlainTextResponse
 from treeward.runtime.program import Program, run_program
 from treeward.telemetry import names
+
+class Heard(asyncio.Protocol):
+    def data_received(self, data):
+        1 / 0
 
 async def hello(request):
     return PlainTextResponse("hello")
@@ -40,6 +44,10 @@ async def service(program: Program) -> None:
         raise RuntimeError("no way")
     if what == "callback":
         asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+    if what == "answer":  # as a device's answer comes, and what is made of it fails
+        ours, theirs = socket.socketpair()
+        theirs.sendall(b"answer")
+        await asyncio.get_running_loop().create_connection(Heard, sock=ours)
     await program.stopping.wait()
     while what == "stubborn":
         await asyncio.sleep(60)
@@ -162,8 +170,9 @@ def test_a_failure_during_the_shutdown_is_a_crash_too(tmp_path: Path) -> None:
         assert run.end() == 1
 
 
-def test_an_exception_out_of_a_callback_ends_the_program(tmp_path: Path) -> None:
-    with running(tmp_path, "callback") as run:
+@pytest.mark.parametrize("what", ["callback", "answer"])
+def test_an_exception_out_of_a_callback_ends_the_program(tmp_path: Path, what: str) -> None:
+    with running(tmp_path, what) as run:
         assert run.end() == 1
         assert any("ZeroDivisionError" in line.get("exception", "") for line in run.lines)
 
