@@ -16,7 +16,14 @@ from tests.support.kept import Kept, kept
 from tests.support.until import until
 
 from treeward.cli.device_check.run import RULES
-from treeward.schemas.device import Answer
+from treeward.device_guard.adapter import Errand, Finish, Verb
+from treeward.device_guard.adapters.exec import make_exec
+from treeward.device_guard.guard import Guard
+from treeward.device_guard.record_file import RecordFile
+from treeward.runtime.device_record import DeviceRecord
+from treeward.schemas.address import Address
+from treeward.schemas.device import REQUEST, Answer
+from treeward.telemetry.logs import get_log
 
 EXAMPLES = Path(__file__).parents[2] / "services" / "device-guard" / "examples"
 PROGRAMS = {"shell": [str(EXAMPLES / "files.sh")], "perl": ["perl", str(EXAMPLES / "files.pl")]}
@@ -313,6 +320,128 @@ async def test_isolation_survives_and_ends_what_runs_on_the_host(tmp_path: Path)
         assert (await again.ask(**isolate, undo=True)).status == "ok"
         assert (await synchronize(again, 9, host="host-1")).begun == 5
         await again.close()
+
+
+@pytest.mark.parametrize(("exists", "verb"), [("false", "make"), ("true", "move")])
+async def test_nothing_is_made_on_a_host_that_was_isolated_while_the_adapter_looked(
+    exists: str, verb: str, tmp_path: Path
+) -> None:
+    program = script(
+        tmp_path,
+        f"""
+        echo $TREEWARD_VERB >>verbs
+        if [ $TREEWARD_VERB = observe ]; then touch looks; until [ -e go-on ]; do sleep 0.05; done; fi
+        echo '{{"status":"ok","exists":{exists},"host":"host-0"}}'
+        """,
+    )
+    wish = request("synchronize", "vm.web-1", host="host-1", definition={"cpus": 1})
+    isolate = request("isolate", "host.host-1")
+    async with guarded(tmp_path, program) as (_, wire):
+        asked = wire.send(**wish)
+        await until((tmp_path / "looks").exists)
+        assert (await wire.ask(**isolate)).status == "ok"
+        (tmp_path / "go-on").touch()
+        told = Answer.model_validate_json(await asyncio.wait_for(asked, 30))
+        assert (tmp_path / "verbs").read_text().split() == ["observe"]
+        assert (told.status, told.reason) == ("unreachable", "host host-1 is isolated")
+        assert (told.isolated, told.high) == (True, 1), "the record is here: the life has risen"
+        assert (await wire.ask(**isolate, undo=True)).status == "ok"
+        assert (await wire.ask(**wish)).status == "ok"
+        assert (tmp_path / "verbs").read_text().split()[:3] == ["observe", "observe", verb]
+
+
+class Heard:
+    """What a guard in this process has told, by the number of the request."""
+
+    def __init__(self) -> None:
+        self.answers: dict[int, Answer] = {}
+
+    def deliver(self, line: bytes) -> None:
+        answer = Answer.model_validate_json(line)
+        self.answers[answer.seq] = answer
+
+
+async def test_a_call_is_not_begun_on_a_host_that_was_isolated_while_its_intention_was_written(tmp_path: Path) -> None:
+    """In this process, so that `isolate` comes between the run's name and its start, and nowhere else."""
+    program = script(tmp_path, f"""touch {tmp_path}/acted; echo '{{"status":"ok","exists":true}}'""")
+    file, heard = RecordFile(tmp_path / "guard.sqlite"), Heard()
+    async with asyncio.TaskGroup() as tasks:
+        guard = Guard(file, make_exec([program], timeout_s=30.0, at_once_max=1), tasks, get_log(), patience_s=1.0)
+        for seq, fields in enumerate((call_of(5, host="host-1"), request("isolate", "host.host-1")), start=1):
+            guard.handle(REQUEST.validate_python({"seq": seq} | fields), heard)
+    called, isolated = heard.answers[1], heard.answers[2]
+    assert not (tmp_path / "acted").exists()
+    assert isolated.status == "ok"
+    assert (called.status, called.reason) == ("unreachable", "host host-1 was isolated")
+    assert (called.isolated, called.begun, called.last) == (True, 0, 0), "its ticket is not in doubt"
+    kept_now = file.load()[0][Address("zone-a", "vm", "web-1")]
+    file.close()
+    assert (kept_now.run, kept_now.host) == (None, None)
+    assert kept_now.record == DeviceRecord(high=1, owner="agent-1", called_in=1)
+
+
+async def test_a_run_that_is_ended_while_it_waits_for_its_turn_has_changed_nothing(tmp_path: Path) -> None:
+    text = f'cd {tmp_path}; touch $TREEWARD_ID; until [ -e go-on ]; do sleep 0.05; done; echo \'{{"status":"ok"}}\''
+    adapter = make_exec(["sh", "-c", text], timeout_s=30.0, at_once_max=1)
+    async with asyncio.TaskGroup() as tasks:
+        first, second = (
+            tasks.create_task(adapter.carry_out(Errand(f"{tmp_path}/{id_}", Verb.CALL, Address("z", "vm", id_))))
+            for id_ in ("first", "second")
+        )
+        await until((tmp_path / "first").exists)
+        await adapter.end(f"{tmp_path}/second", patience_s=0.0)
+        (tmp_path / "go-on").touch()
+    assert first.result().finish is Finish.OK
+    assert second.result().finish is Finish.UNREACHABLE
+    assert not (tmp_path / "second").exists()
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_an_isolated_host_is_destroyed_and_created_again_and_the_new_one_is_open(
+    program: str, tmp_path: Path
+) -> None:
+    """By a call, by a call whose guard died before it could write that down, and by a synchronize."""
+    host, isolate = request("observe", "host.host-1"), request("isolate", "host.host-1")
+    asked = {"life": 1, "owner": "agent-1", "host": "host-1"}
+
+    async def opened(wire: Wire, ticket: int) -> None:
+        """It can be created, and takes calls, of another life each time."""
+        created = host | asked | {"verb": "call", "ticket": ticket, "operation": "create", "life": ticket}
+        assert (await wire.ask(**created)).status == "applied"
+        assert (await wire.ask(**call_of(ticket, "create", host="host-1", life=ticket))).status == "applied"
+        assert (await wire.ask(**isolate)).status == "ok"
+        destroy = call_of(ticket + 1, "destroy", host="host-1", life=ticket)
+        assert (await wire.ask(**destroy)).status == "unreachable"
+        assert (await wire.ask(**isolate, undo=True)).status == "ok"
+        assert (await wire.ask(**destroy)).status == "applied"
+        assert (await wire.ask(**isolate)).status == "ok"
+
+    async with guarded(tmp_path, *wrapped(tmp_path, program)) as (keeper, wire):
+        await opened(wire, 1)
+        destroy = host | asked | {"verb": "call", "operation": "destroy"}
+        assert (await wire.ask(**destroy | {"ticket": 2, "life": 2})).status == "applied"
+        await opened(wire, 3)
+        (tmp_path / "kill-guard").touch()
+        lost = wire.send(**destroy | {"ticket": 4, "life": 4})
+        with pytest.raises(ConnectionResetError):
+            await lost
+        await until(lambda: keeper.starts == 2)
+        again = await connect(tmp_path)
+        told = await again.ask(**host | asked | {"verb": "synchronize", "life": 5})
+        assert (told.status, told.last) == ("ok", 4 if program == "perl" else 3), "only one of them keeps tickets"
+        assert (await again.ask(**destroy | {"ticket": 4, "life": 5})).status == "applied"
+        await opened(again, 6)
+        removed = await again.ask(**host | asked | {"verb": "synchronize", "life": 7, "absent": True})
+        assert (removed.status, removed.exists) == ("ok", False)
+        await opened(again, 8)
+        await again.ask(**host | asked | {"verb": "synchronize", "life": 9, "absent": True})
+        assert keeper.process is not None
+        keeper.process.kill()
+        await until(lambda: keeper.starts == 3)
+        await again.close()
+        last = await connect(tmp_path)
+        await opened(last, 10)
+        await last.close()
 
 
 async def test_two_guards_never_share_a_file(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class Place:
     waiting: list[tuple[Caller, int]] = field(default_factory=list)
     """Who waits for the call in progress."""
     isolated: bool = False
-    """The run in progress was ended by `isolate`."""
+    """The run in progress is not to begin, or was ended, because of `isolate`."""
 
 
 class Guard:
@@ -101,7 +101,8 @@ class Guard:
     async def _call(self, place: Place, call: Call, caller: Caller) -> None:
         kept, record = place.kept, place.kept.record
         if self._is_isolated(kept, call.host):
-            answer(caller, call.seq, Status.UNREACHABLE, kept, f"host {call.host or kept.host} is isolated")
+            isolated = f"host {call.host or kept.host} is isolated"
+            answer(caller, call.seq, Status.UNREACHABLE, kept, isolated, isolated=True)
             return
         match record.decide_call(life=call.life, owner=call.owner, ticket=call.ticket):
             case Decision.RUN:
@@ -120,7 +121,7 @@ class Guard:
         again = call.ticket == record.begun
         if not again:
             kept.existed = kept.state.exists
-        begun_before = record.begun
+        begun_before, host_before = record.begun, kept.host
         record.become_begun(life=call.life, owner=call.owner, ticket=call.ticket)
         kept.host = call.host or kept.host
         kept.run = secrets.token_hex(16)
@@ -131,34 +132,44 @@ class Guard:
             definition=kept.state.definition, existed=kept.existed, again=again, trace=call.trace,
         )  # fmt: skip
         await self._file.save(kept)
-        self._tasks.create_task(self._carry_out(place, errand, begun_before=begun_before))
+        self._tasks.create_task(self._carry_out(place, errand, begun_before=begun_before, host_before=host_before))
 
-    async def _carry_out(self, place: Place, errand: Errand, *, begun_before: int) -> None:
+    async def _carry_out(self, place: Place, errand: Errand, *, begun_before: int, host_before: str | None) -> None:
         kept, record = place.kept, place.kept.record
-        told = await self._adapter.carry_out(errand)
-        status, reason = Status.FAILED, told.reason
-        if place.isolated:
-            record.become_broken_off()
+        told = await self._act(place, errand)
+        status, reason, isolated = Status.FAILED, told.reason, place.isolated
+        if isolated:
             status, reason = Status.UNREACHABLE, f"host {kept.host} was isolated"
+        if told.finish is Finish.UNREACHABLE:
+            record.become_withdrawn(begun=record.begun if errand.again else begun_before)
+            kept.host = host_before
+            status = Status.UNREACHABLE
+        elif isolated:
+            record.become_broken_off()
         elif told.finish is Finish.OK:
             kept.state = await self._state_after(errand, told)
             record.become_answered(applied=True)
+            if errand.operation == "destroy":
+                self._open_anew(kept.address)
             status = Status.APPLIED
         elif told.finish is Finish.REFUSED:
             reason = told.reason or "the adapter refuses and does not say why"
             kept.state = await self._state_after(errand, told)
             record.become_answered(applied=False, reason=reason)
             status = Status.REFUSED
-        elif told.finish is Finish.UNREACHABLE:
-            record.become_withdrawn(begun=record.begun if errand.again else begun_before)
-            status = Status.UNREACHABLE
         else:
             record.become_broken_off()
         kept.run = None
         await self._file.save(kept)
         waiting, place.waiting = place.waiting, []
         for caller, seq in waiting:
-            answer(caller, seq, status, kept, reason)
+            answer(caller, seq, status, kept, reason, isolated=isolated)
+
+    async def _act(self, place: Place, errand: Errand) -> Told:
+        """Start it, unless its host was isolated after its run was named: `isolate` has found nothing to end then."""
+        if place.isolated:
+            return Told(Finish.UNREACHABLE)
+        return await self._adapter.carry_out(errand)
 
     async def _state_after(self, errand: Errand, told: Told) -> State:
         """What exists now. If nobody can say, something does: what is said to be absent is placed elsewhere."""
@@ -196,24 +207,34 @@ class Guard:
         kept.state = told.state
         if told.ticket is not None and told.ticket == record.begun > record.last:
             record.become_found_applied()
+            if kept.existed and not told.state.exists:
+                self._open_anew(kept.address)
             self._log.info("found out what a call came to", resource=str(kept.address), ticket=record.last)
         status, reason = await self._bring_about(place, request, told)
         await self._file.save(kept)
-        answer(caller, request.seq, status, kept, reason)
+        answer(caller, request.seq, status, kept, reason, isolated=status is Status.UNREACHABLE)
 
     async def _bring_about(self, place: Place, request: Synchronize, told: Told) -> tuple[Status, str | None]:
-        """Make, move or remove what the owner says belongs here or not."""
+        """Make, move or remove what the owner says belongs here or not. UNREACHABLE: its host was isolated."""
         kept = place.kept
         errand = decide_errand(request, kept.record, kept.state, at_host=told.host, run=secrets.token_hex(16))
         if errand is None:
             return Status.OK, None
-        kept.run, place.isolated = errand.run, False
-        kept.host = request.host or kept.host
+        # It may have been isolated while the adapter looked; from here on `isolate` finds the run.
+        host_before, kept.host = kept.host, request.host or kept.host
+        kept.run, place.isolated = errand.run, self._is_isolated(kept, kept.host)
         await self._file.save(kept)
-        done = await self._adapter.carry_out(errand)
-        kept.state = await self._state_after(errand, done)
+        done = await self._act(place, errand)
+        if done.finish is Finish.UNREACHABLE:  # nothing was changed
+            kept.host = host_before
+        else:
+            kept.state = await self._state_after(errand, done)
         kept.run = None
-        if done.finish is Finish.OK and not place.isolated:
+        if place.isolated:
+            return Status.UNREACHABLE, f"host {errand.host or kept.host} is isolated"
+        if done.finish is Finish.OK:
+            if errand.verb is Verb.REMOVE:
+                self._open_anew(kept.address)
             return Status.OK, None
         return Status.FAILED, done.reason or f"the adapter could not {errand.verb} it"
 
@@ -245,16 +266,13 @@ class Guard:
         self._file.set_isolated(*name, not request.undo)
         (self._isolated.discard if request.undo else self._isolated.add)(name)
         if not request.undo:
-            on_it = [
-                place
-                for place in self._places.values()
-                if place.kept.run is not None and (place.kept.address.zone, place.kept.host) == name
-            ]
-            for place in on_it:
-                place.isolated = True
-            for place in on_it:
-                if place.kept.run is not None:
-                    await self._adapter.end(place.kept.run, patience_s=0.0)
+            runs = []
+            for place in self._places.values():
+                if place.kept.run is not None and self._is_isolated(place.kept, None):
+                    place.isolated = True
+                    runs.append(place.kept.run)
+            for run in runs:  # one that is over meanwhile is not confused with the next of its address, elsewhere
+                await self._adapter.end(run, patience_s=0.0)
         answer(caller, request.seq, Status.OK, kept, None)
 
     async def _end_left_over(self, place: Place) -> None:
@@ -279,7 +297,15 @@ class Guard:
         return place
 
     def _is_isolated(self, kept: Kept, host: str | None) -> bool:
-        return (kept.address.zone, host or kept.host) in self._isolated
+        """Whether it is on an isolated host, or meant for one; the host itself can always be asked."""
+        return kept.address.kind != "host" and (kept.address.zone, host or kept.host) in self._isolated
+
+    def _open_anew(self, address: Address) -> None:
+        """It was destroyed. If it was an isolated host, the next one of its name is open."""
+        name = (address.zone, address.id)
+        if address.kind == "host" and name in self._isolated:
+            self._isolated.discard(name)
+            self._file.set_isolated(*name, False)
 
 
 def why(decision: Decision, kept: Kept) -> str:
