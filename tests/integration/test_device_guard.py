@@ -380,7 +380,7 @@ async def test_a_call_is_not_begun_on_a_host_that_was_isolated_while_its_intenti
     assert kept_now.record == DeviceRecord(high=1, owner="agent-1", called_in=1)
 
 
-async def test_a_run_that_is_ended_while_it_waits_for_its_turn_has_changed_nothing(tmp_path: Path) -> None:
+async def test_a_run_that_is_ended_while_it_waits_for_its_turn_starts_no_program(tmp_path: Path) -> None:
     text = f'cd {tmp_path}; touch $TREEWARD_ID; until [ -e go-on ]; do sleep 0.05; done; echo \'{{"status":"ok"}}\''
     adapter = make_exec(["sh", "-c", text], timeout_s=30.0, at_once_max=1)
     async with asyncio.TaskGroup() as tasks:
@@ -392,7 +392,7 @@ async def test_a_run_that_is_ended_while_it_waits_for_its_turn_has_changed_nothi
         await adapter.end(f"{tmp_path}/second", patience_s=0.0)
         (tmp_path / "go-on").touch()
     assert first.result().finish is Finish.OK
-    assert second.result().finish is Finish.UNREACHABLE
+    assert second.result().reason == "it was killed: it was ended before it began"
     assert not (tmp_path / "second").exists()
 
 

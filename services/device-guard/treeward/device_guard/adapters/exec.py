@@ -17,10 +17,7 @@ from treeward.schemas.units import explain_validation
 
 FOREVER_S = 1e9
 REASON_CHARACTERS_MAX = 500
-
-
-class NeverTold(Exception):  # noqa: N818 (no error: somebody wanted it so)
-    """The run was ended before its program was told what to do, so nothing was changed."""
+ENDED_BEFORE = "it was ended before it began"
 
 
 class Said(BaseModel):
@@ -68,8 +65,6 @@ class ExecAdapter:
                     code, out, complaint = await self._run_to_the_end(errand)
         except OSError as error:  # it was not even started
             return Told(Finish.UNREACHABLE, f"{self._program[0]} cannot be run: {error.strerror}")
-        except NeverTold:
-            return Told(Finish.UNREACHABLE, "it was ended before it began")
         finally:
             self._live.discard(errand.run)
             self._ended.discard(errand.run)
@@ -89,12 +84,9 @@ class ExecAdapter:
             await end_all(errand.run, patience_s=0.0)
 
     async def _run(self, errand: Errand) -> tuple[int | None, bytes, str]:
-        """Code (None: killed for its time), standard output, and the last line of standard error.
-
-        Raises NeverTold if it was ended before, OSError if the program cannot be started.
-        """
-        if errand.run in self._ended:
-            raise NeverTold
+        """Code (None: killed for its time), standard output, and the last line of standard error."""
+        if errand.run in self._ended:  # while it waited for its turn
+            return None, b"", ENDED_BEFORE
         # It is told what to do only by standard input, once it runs under the name of this run: a guard that is killed
         # before has started something that will do nothing.
         process = await asyncio.create_subprocess_exec(
@@ -103,7 +95,7 @@ class ExecAdapter:
         try:
             if errand.run in self._ended:
                 await self._kill(process, errand.run)
-                raise NeverTold
+                return None, b"", ENDED_BEFORE
             async with asyncio.timeout(self._timeout_s):
                 out, err = await process.communicate(line_of(errand))
         except TimeoutError:
