@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvloop
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
 from tests.support.proxy import Proxy
@@ -285,3 +287,35 @@ async def test_nothing_of_a_closed_connection_goes_on_while_the_server_is_away(n
     for bus in buses:
         await bus.close()
     await until(lambda: asyncio.all_tasks() == {asyncio.current_task()}, "every task of theirs has ended", 5.0)
+
+
+def test_what_is_sent_over_a_link_that_has_just_closed_raises_nothing(nats_server: EmbeddedNats) -> None:
+    """uvloop, under which the services run, refuses to write to it; the watch has not told us yet."""
+    escaped: list[dict[str, Any]] = []
+
+    async def scenario() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: escaped.append(context))
+        bus = await NatsBus.connect(nats_server.url, timeout_s=10)
+        heard: list[bytes] = []
+        await bus.subscribe("tw.x", lambda _subject, data, _headers: heard.append(data))
+        link = bus.connection._client._transport
+        assert isinstance(link, TcpTransport)
+        transport = link._io_writer.transport
+        transport.abort()
+        while "closed=True" not in repr(transport):
+            await asyncio.sleep(0)
+        bus.connection.connected = True  # that moment, however long the loop is busy with other things
+        bus.connection.send(b"PING\r\n")
+        bus.connection._write()
+        bus.connection.connected = False
+
+        async def heard_again() -> bool:
+            bus.publish("tw.x", b"sent")
+            return b"sent" in heard
+
+        await until(heard_again)
+        await bus.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario())
+    assert escaped == []

@@ -156,7 +156,12 @@ class Connection:
         if not self.connected or not client._pending:
             return
         writer = getattr(client._transport, "_io_writer", None)
-        if writer is not None and writer.transport.get_write_buffer_size() <= BUFFERED_BYTES_MAX:
+        # A link may have closed before we are told, and uvloop refuses what is written then.
+        if (
+            writer is not None
+            and not writer.transport.is_closing()
+            and writer.transport.get_write_buffer_size() <= BUFFERED_BYTES_MAX
+        ):
             pending, client._pending, client._pending_data_size = client._pending, [], 0
             writer.writelines(pending)
             return
