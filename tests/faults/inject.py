@@ -1,4 +1,8 @@
-"""Carries out one planned fault after the other, and writes down what was really done to whom."""
+"""Carries out one planned fault after the other, and writes down what was really done to whom.
+
+The sleeps are the plan's own times: when a fault comes and how long it lasts, at real processes. Nothing waits for an
+effect by one.
+"""
 
 import asyncio
 import json
@@ -12,6 +16,7 @@ from tests.faults.load import Receipt, submit
 from tests.faults.observer import Observer
 from tests.faults.plan import Kind, Planned
 from tests.faults.site import Site
+from tests.support.until import until
 
 from treeward.runtime.data_centre.layout import SIMULATOR
 from treeward.schemas import subjects
@@ -20,6 +25,8 @@ from treeward.schemas.device_control import Distribution, Fault, FaultAdd, Fault
 
 CONTROL_S = 5.0
 RELEASE_AFTER_S = 2.0
+ROLLED_S = 120.0
+"""A server that takes longer to come back from a rolling restart than that does not."""
 
 
 @dataclass(slots=True)
@@ -260,8 +267,11 @@ class Injector:
                     if not self.site.runs(name):
                         continue
                     self.site.lame_duck(name)
-                    while not (self.site.runs(name) and self.site.servers.greets(name)):
-                        await asyncio.sleep(0.1)
+                    await until(
+                        lambda: self.site.runs(name) and self.site.servers.greets(name),  # noqa: B023  awaited here
+                        f"{name} greets again",
+                        timeout_s=ROLLED_S,
+                    )
 
     # --- moves -------------------------------------------------------------------------------------------------
 

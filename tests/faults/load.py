@@ -121,7 +121,7 @@ async def submit(client: Client, zone: str, key: str, body: bytes, message_id: s
                 f"tw.work.{zone}.{key}", body, timeout=ATTEMPT_S, headers={"Nats-Msg-Id": message_id}
             )
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError):
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(AGAIN_S)  # a client's own patience: it waits for nothing
             continue
         return Receipt(zone, key, answer.seq, message_id, body, attempted_s, time.time(), attempts)
 
@@ -153,7 +153,7 @@ class _Client:
                     task = group.create_task(self._submit(resource, self._draw(resource)))
                     task.add_done_callback(lambda _task: free.release())
                 due_s = max(due_s + units * pause_s, loop.time() - 1.0)  # what an outage has cost is not caught up
-                await asyncio.sleep(max(0.0, due_s - loop.time()))
+                await asyncio.sleep(max(0.0, due_s - loop.time()))  # an open loop: units come when they are due
 
     async def _submit(self, resource: _Resource, body: bytes) -> None:
         self._count += 1

@@ -153,7 +153,7 @@ async def _first(wanted: Any, *duties: asyncio.Task[Any]) -> Any:
 
 async def _tell(observer: Observer, injector: Injector, load: Load, faults: int, say: Say) -> None:
     while True:
-        await asyncio.sleep(10.0)
+        await asyncio.sleep(10.0)  # progress for whoever watches
         say(
             f"{len(injector.done)} of {faults} faults, {len(load.receipts)} receipts, {observer.outcomes} outcomes, "
             f"{len(observer.quarantined)} quarantined"
@@ -170,7 +170,7 @@ async def until_history(bus: NatsBus, zones: Sequence[str]) -> float:
                 work, history = await bus.state(streams.work(zone)), await bus.state(streams.work_history(zone))
                 if work is not None and history is not None and history.last >= work.last:
                     break
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.2)  # between two questions to NATS
     return loop.time() - begun_s
 
 

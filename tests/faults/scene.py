@@ -3,8 +3,9 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.faults.observer import Observer, until_quiet
 from tests.faults.run import read_history, until_history
 from tests.faults.site import Site, Size
 from tests.faults.verdict import judge_receipts
+from tests.support import until as waiting
 
 from treeward.bus.nats_bus import NatsBus
 from treeward.runtime.books import query, read_books
@@ -22,7 +24,8 @@ from treeward.schemas import subjects
 from treeward.schemas.device_control import Fault, FaultAdd, FaultClear
 
 WAIT_S = 60.0
-POLL_S = 0.02
+until = partial(waiting.until, timeout_s=WAIT_S)
+"""A whole site on a busy machine has twice the patience of other tests."""
 
 
 class Scene:
@@ -93,24 +96,6 @@ class Scene:
         books = await self.books()
         history = await read_history(self.observer.bus, self.site.zones)
         return [*judge(books).violations, *judge_receipts(self.receipts, history)]
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    """Wait until something holds; the test fails if it does not within a minute."""
-    await until_true(lambda: _soon(condition()), what)
-
-
-async def until_true(condition: Callable[[], Awaitable[object]], what: str) -> None:
-    """The same of something that has to be asked for."""
-    loop = asyncio.get_running_loop()
-    give_up_s = loop.time() + WAIT_S
-    while not await condition():
-        assert loop.time() < give_up_s, f"not within {WAIT_S:g} s: {what}"
-        await asyncio.sleep(POLL_S)
-
-
-async def _soon(value: object) -> object:
-    return value
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.faults.scene import Scene, scene, until, until_true
+from tests.faults.scene import Scene, scene, until
 from tests.faults.site import Size
 
 from treeward.runtime.judge import Rule
@@ -24,7 +24,7 @@ async def called(scene: Scene, ticket: int) -> None:
         said = await scene.explain(VM, "a1")
         return (said.get("phase"), said.get("ticket")) == ("called", ticket)
 
-    await until_true(in_hand, f"a call of ticket {ticket}")
+    await until(in_hand, f"a call of ticket {ticket}")
 
 
 async def a_stale_call_arrives(scene: Scene, *, fenced: bool) -> int:

@@ -33,8 +33,12 @@ async def test_a_second_dispatcher_that_is_far_behind_changes_nothing(tmp_path: 
                 await until(lambda: "dispatches" in second.log_end(1000), "the second dispatches")
                 second.pause()
                 asleep_at = len(load.receipts)
-                while len(load.receipts) < asleep_at + BEHIND_UNITS:  # bounded by the test's own time
-                    await asyncio.sleep(0.05)
+                behind_at = asleep_at + BEHIND_UNITS
+                await until(
+                    lambda: len(load.receipts) >= behind_at,  # noqa: B023
+                    "units while it sleeps",
+                    timeout_s=BEHIND_UNITS,  # a unit a second is patience enough
+                )
                 second.resume()
                 awake_at = len(load.receipts)
                 await until(lambda: len(load.receipts) >= awake_at + 100, "units while both dispatch")  # noqa: B023

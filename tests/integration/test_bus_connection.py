@@ -1,6 +1,7 @@
 """One connection that comes back by itself, and core messages over it."""
 
 import asyncio
+import contextlib
 import inspect
 import socket
 import subprocess
@@ -242,21 +243,19 @@ async def test_another_server_is_found_while_nobody_answers_for_names(tmp_path: 
         return await ask_the_system(answers[host], port, **kinds)  # type: ignore[arg-type]
 
     loop.getaddrinfo = answer  # type: ignore[assignment,method-assign]  # of this test's own loop
-    for server in servers:
-        server.start()
-    urls = [f"nats://{host}:{server.url.rpartition(':')[2]}" for host, server in zip(answers, servers, strict=True)]
-    bus = await NatsBus.connect(urls, timeout_s=30)
-    try:
+    async with contextlib.AsyncExitStack() as closing:
+        for server in servers:
+            server.start()
+            closing.callback(server.kill)
+        urls = [f"nats://{host}:{server.url.rpartition(':')[2]}" for host, server in zip(answers, servers, strict=True)]
+        bus = await NatsBus.connect(urls, timeout_s=30)
+        closing.push_async_callback(bus.close)
         await until(lambda: asked == {"one.test", "two.test"}, "both were asked for")
         connected = bus.connection._client.connected_url
         assert connected is not None
         answers.clear()
         servers[urls.index(connected.geturl())].kill()
         await until(lambda: bus.counts["lost"] and bus.connected, "connected to the other")
-    finally:
-        await bus.close()
-        for server in servers:
-            server.kill()
 
 
 def test_nats_py_still_has_the_private_parts_that_the_connection_uses() -> None:
