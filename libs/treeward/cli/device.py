@@ -147,7 +147,7 @@ def tamper(
     control: Control = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change what exists in a device simulator behind everybody's back, to see it found (docs/supervision.md)."""
+    """Change what exists in a device simulator behind everybody's back, to see it found (docs/drift.md)."""
     address = _address(resource)
     try:
         fields = read_fields(changes or [])
