@@ -69,7 +69,7 @@ k8s-check: $(STAMP) $(K8S_VALIDATOR) ## the manifests in k8s/: rendered, validat
 	$(BIN)/pytest -rs tests/k8s
 	$(BIN)/pytest -rs tests/tools/test_alert_rules.py tests/tools/test_monitoring.py
 
-k8s-try: $(STAMP) ## the project on the cluster that kubectl reaches, broken on purpose and judged (ARGS=--help; docs/kubernetes.md)
+k8s-try: $(STAMP) ## the project on the cluster that kubectl reaches, broken on purpose and judged (ARGS=--help; docs/kubernetes-trials.md)
 	$(BIN)/python -m tests.k8s.live $(ARGS)
 
 # Its dependencies are not ours, so it has an environment of its own.

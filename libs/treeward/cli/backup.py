@@ -46,7 +46,7 @@ def restore(
     folder: Folder,
     above: Annotated[
         int,
-        typer.Option(metavar="NUMBER", min=0, help="let tickets and positions go on above it; see docs/kubernetes.md"),
+        typer.Option(metavar="NUMBER", min=0, help="let tickets and positions go on above it; see docs/backup.md"),
     ] = 0,
     server: Server = None,
     as_json: Json = False,
