@@ -19,9 +19,9 @@ from treeward.cli.device_check.rules import RULES
 from treeward.cli.device_check.run import Result, Verdict, try_rules
 from treeward.cli.device_check.trial import Site
 
-BROKEN = [*sorted(RULES.keys() - {"restart-halfway"}), "begun", "restart-goes-on"]
+BROKEN = [*sorted(RULES.keys() - {"restart-halfway"}), "begun", "restart-goes-on", "restores-nothing"]
 HOST = {"zone": "zone-a", "kind": "host", "id": "host-1"}
-CAUGHT_BY = {"begun": "restart-halfway", "restart-goes-on": "restart-halfway"}
+CAUGHT_BY = {"begun": "restart-halfway", "restart-goes-on": "restart-halfway", "restores-nothing": "restore"}
 """What is broken is named as the rule that it breaks, but for these."""
 
 

@@ -219,9 +219,12 @@ class PlainDevice:
         self.running.pop(key, None)
         if answer.done():
             return self.tell(key, **answer.result())
-        wanted = asked["operation"] == "create"
-        why = f"it {'exists' if wanted else 'is absent'}" if wanted is (key in self.objects) else None
-        if why is None and wanted:
+        restores = asked["operation"] == "restore"
+        wanted = restores or asked["operation"] == "create"
+        why = f"it {'exists' if wanted else 'is absent'}" if wanted is (key in self.objects) and not restores else None
+        if restores:
+            self.restore(key, asked["spec"]["definition"])
+        elif why is None and wanted:
             self.objects[key] = asked.get("spec") or {}
         elif why is None:
             del self.objects[key]
@@ -235,3 +238,7 @@ class PlainDevice:
         said = self.tell(key, "applied" if why is None else "refused", why)
         answer.set_result(said)
         return said
+
+    def restore(self, key: str, definition: Any) -> None:
+        if self.broken != ("restore" if key in self.objects else "restores-nothing"):
+            self.objects[key] = definition

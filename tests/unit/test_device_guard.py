@@ -7,10 +7,10 @@ import pytest
 
 from treeward.device_guard.adapter import Errand, Finish, State, Verb
 from treeward.device_guard.adapters.exec import environment_of, line_of, read
-from treeward.device_guard.bring_about import decide_errand
+from treeward.device_guard.bring_about import decide_definition, decide_errand
 from treeward.runtime.device_record import DeviceRecord
 from treeward.schemas.address import Address
-from treeward.schemas.device import Synchronize
+from treeward.schemas.device import Call, Synchronize
 
 HERE = State(exists=True, definition={"cpus": 2})
 
@@ -43,6 +43,25 @@ def test_what_is_on_another_host_is_moved_if_the_adapter_tells_hosts() -> None:
     assert wanted(HERE, host="h1", at_host="h1") is None
     assert wanted(HERE, host="h2") is None
     assert wanted(HERE, host="h2", at_host="h1", kind="host") is None
+
+
+@pytest.mark.parametrize(
+    ("operation", "spec", "told"),
+    [
+        ("resize", {"cpus": 4}, {"cpus": 2}),
+        ("resize", {"definition": {"cpus": 4}}, {"cpus": 2}),
+        ("restore", {"definition": {"cpus": 4}, "answered": 1}, {"cpus": 4}),
+        ("restore", {"definition": 4}, None),
+        ("restore", None, None),
+    ],
+)
+def test_a_restore_is_told_what_is_to_exist_again_and_another_call_what_exists(
+    operation: str, spec: dict[str, Any] | None, told: dict[str, Any] | None
+) -> None:
+    call = Call(
+        seq=1, zone="z", kind="vm", id="a", life=5, owner="o", ticket=9, operation=operation, spec=spec
+    )  # fmt: skip
+    assert decide_definition(call, HERE) == told
 
 
 CALL = Errand("run-1", Verb.CALL, Address("z", "vm", "a"), "h1", 5, 9, "create", {"cpus": 2}, again=True)

@@ -45,6 +45,10 @@ my %do = (
             refuse("$errand->{id} does not exist") unless $held->{exists};
             put({ exists => JSON::PP::false, definition => undef, ticket => $ticket });
         }
+        elsif ($operation eq 'restore') {                      # others have changed it or taken it away
+            my $definition = $errand->{definition} or refuse("restore names no definition");
+            put({ exists => JSON::PP::true, definition => $definition, ticket => $ticket });
+        }
         else { refuse("nothing here can $operation") }
     },
 );

@@ -53,6 +53,10 @@ call)
         [ -e "$file" ] || refuse "$TREEWARD_ID does not exist"
         put "${TREEWARD_SPEC:-"{}"}"         # again: the same once more, which does no harm
         ;;
+    restore)                                 # others have changed it or taken it away: it is to be as it was
+        [ -n "${TREEWARD_DEFINITION:-}" ] || refuse "restore names no definition"
+        put "$TREEWARD_DEFINITION"           # makes what is missing, sets right what exists, and may come again
+        ;;
     *) refuse "nothing here can $TREEWARD_OPERATION" ;;
     esac
     ;;

@@ -1,8 +1,10 @@
 """Rules about tickets: each takes effect once, and is answered the same for ever."""
 
+from typing import Any
+
 from treeward.cli.device_check.rules import rule
-from treeward.cli.device_check.trial import NotOfferedError, Trial
-from treeward.schemas.device import Status
+from treeward.cli.device_check.trial import NotOfferedError, Resource, Trial
+from treeward.schemas.device import Answer, Status
 
 
 @rule("applied")
@@ -135,3 +137,47 @@ async def check_absent(trial: Trial) -> None:
     trial.expect(again.status is Status.OK, f"what is absent cannot be made sure of again: {again.status}")
     late = await resource.synchronize(2, definition=trial.site.spec or {})
     trial.expect(not late.exists, "a late copy of a synchronize made again what had been removed in its life")
+
+
+@rule("restore")
+async def check_restore(trial: Trial) -> None:
+    """A call of `restore` makes what is missing and sets right what exists, as its `definition` says, or is refused."""
+    resource = trial.resource()
+    await resource.applied(1)
+    definition = (await resource.observe()).definition
+    if definition is None:
+        raise NotOfferedError("it tells no definition of what exists, so nothing can be found changed")
+    await resource.applied(2, "destroy")
+    made = await _restore(resource, 3, definition)
+    if made.status is Status.REFUSED:
+        raise NotOfferedError(f"it restores nothing: {made.reason}")
+    trial.expect(made.status is Status.APPLIED, f"a restore of what is missing was {made.status}: {made.reason}")
+    seen = await resource.observe()
+    trial.expect(seen.exists and seen.definition == definition, "it was missing, and a restore has made something else")
+    other = another(definition)
+    set_right = await _restore(resource, 4, other)
+    trial.expect(
+        set_right.status in {Status.APPLIED, Status.REFUSED}, f"a restore of what exists was {set_right.status}"
+    )
+    seen = await resource.observe()
+    wanted = other if set_right.status is Status.APPLIED else definition
+    trial.expect(
+        seen.exists and seen.definition == wanted,
+        f"a restore of what exists was {set_right.status}, and what exists is something else than that means",
+    )
+    await resource.applied(5, "destroy")
+    await _restore(resource, 4, other)
+    trial.expect(not (await resource.observe()).exists, "a late copy of a restore made again what was destroyed since")
+
+
+async def _restore(resource: Resource, ticket: int, definition: dict[str, Any]) -> Answer:
+    spec = {"definition": definition, "answered": ticket - 1}
+    return await resource.trial.ask(resource.call_of(ticket, "restore", spec=spec))
+
+
+def another(definition: dict[str, Any]) -> dict[str, Any]:
+    """The same with its first number doubled; a definition without a number stays as it is."""
+    for name, value in definition.items():
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+            return {**definition, name: 2 * value}
+    return definition

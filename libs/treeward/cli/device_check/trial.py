@@ -137,12 +137,21 @@ class Resource:
         """The fields of a request."""
         return {"verb": verb, "zone": self.trial.site.zone, "kind": self.kind, "id": self.id, **fields}
 
-    def call_of(self, ticket: int, operation: str = "create", *, life: int = 1, owner: str = "a") -> dict[str, Any]:
-        """The fields of a call."""
+    def call_of(
+        self,
+        ticket: int,
+        operation: str = "create",
+        *,
+        life: int = 1,
+        owner: str = "a",
+        spec: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """The fields of a call; a create has the spec of the site."""
         site = self.trial.site
-        fields = {"life": life, "owner": owner, "ticket": ticket, "operation": operation, "host": site.host}
-        if operation == "create" and site.spec is not None:
-            fields["spec"] = site.spec
+        spec = site.spec if operation == "create" else spec
+        fields = {
+            "life": life, "owner": owner, "ticket": ticket, "operation": operation, "host": site.host, "spec": spec,
+        }  # fmt: skip
         return self.request("call", **{name: value for name, value in fields.items() if value is not None})
 
     async def call(

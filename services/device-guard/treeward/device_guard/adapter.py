@@ -73,7 +73,7 @@ class Errand:
     operation: str | None = None
     spec: dict[str, Any] | None = None
     definition: dict[str, Any] | None = None
-    """MAKE: what to make. CALL: what the guard knows of what exists."""
+    """MAKE: what to make. CALL: what the guard knows of what exists; of a `restore`, what is to exist again."""
     existed: bool = False
     """CALL: whether it existed when this ticket's call first began."""
     again: bool = False

@@ -1,9 +1,11 @@
-"""What a synchronize asks of the adapter beyond looking: pure."""
+"""What the guard asks of the adapter, and with which definition: pure."""
+
+from typing import Any
 
 from treeward.device_guard.adapter import Errand, State, Verb
 from treeward.runtime.device_record import DeviceRecord
 from treeward.schemas.address import Address
-from treeward.schemas.device import Synchronize
+from treeward.schemas.device import Call, Synchronize
 
 
 def decide_errand(
@@ -24,3 +26,11 @@ def decide_errand(
     if request.host is None or at_host is None or request.host == at_host or request.kind == "host":
         return None
     return Errand(run, Verb.MOVE, address, request.host, request.life, definition=state.definition)
+
+
+def decide_definition(call: Call, state: State) -> dict[str, Any] | None:
+    """What the adapter is told by `definition` in a call: of a `restore` what is to exist again, else what exists."""
+    if call.operation != "restore":
+        return state.definition
+    definition = (call.spec or {}).get("definition")
+    return definition if isinstance(definition, dict) else None

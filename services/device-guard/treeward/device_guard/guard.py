@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pydantic_core
 
 from treeward.device_guard.adapter import Adapter, Errand, Finish, State, Told, Verb
-from treeward.device_guard.bring_about import decide_errand
+from treeward.device_guard.bring_about import decide_definition, decide_errand
 from treeward.device_guard.record_file import Kept, RecordFile
 from treeward.runtime.device_record import Decision
 from treeward.schemas.address import Address
@@ -129,7 +129,7 @@ class Guard:
         place.isolated = False
         errand = Errand(
             kept.run, Verb.CALL, kept.address, kept.host, call.life, call.ticket, call.operation, call.spec,
-            definition=kept.state.definition, existed=kept.existed, again=again, trace=call.trace,
+            definition=decide_definition(call, kept.state), existed=kept.existed, again=again, trace=call.trace,
         )  # fmt: skip
         await self._file.save(kept)
         self._tasks.create_task(self._carry_out(place, errand, begun_before=begun_before, host_before=host_before))
