@@ -24,13 +24,11 @@ demo: $(STAMP) ## a data centre on this machine: create, destroy, kill -9, and t
 test: $(STAMP) ## all tests, one file per core at a time (WORKERS=0: one after the other)
 	$(BIN)/pytest -n $(or $(WORKERS),auto) --dist loadfile
 
-FAULTS ?= 1000
-SEED ?= 1
 mutants: $(STAMP) ## proof by removal: each safety line is taken out, and something must notice
 	$(BIN)/python -m tests.mutants --seeds $(or $(SEEDS),400) --write docs/mutants.md
 
 faults: $(STAMP) ## a data centre under load, broken on purpose FAULTS=1000 times (SEED=1), and judged by its books
-	$(BIN)/python -m tests.faults --faults $(FAULTS) --seed $(SEED)
+	$(BIN)/python -m tests.faults --faults $(or $(FAULTS),1000) --seed $(or $(SEED),1)
 
 supervision: $(STAMP) ## RESOURCES=10000 of one pod crash at once, and their device is away for 20 s
 	$(BIN)/python -m tests.supervision --resources $(or $(RESOURCES),10000)

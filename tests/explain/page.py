@@ -6,6 +6,8 @@ from tests.explain.reasons import reasons
 
 HEAD = """# Reasons to wait
 
+Every reason for which a unit may wait, and the words in which it is told.
+
 `treeward explain ZONE:TICKET` says why a unit is not answered yet, `treeward explain ZONE.KIND.ID` why its resource
 stands where it stands: of the first unit that waits. The answer fits a screen. It names what is ahead, who holds it
 and with which `--reason`, the process and the instance that supervises it, what is left of its restarts, since when,

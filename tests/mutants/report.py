@@ -13,6 +13,8 @@ from tests.mutants.trial import ROOT
 
 HEADING = """# Proof by removal
 
+Which safety lines there are, which rule each keeps, and what notices when it is taken out.
+
     make mutants                                        # all rows; writes this page
     .venv/bin/python -m tests.mutants "no previous"     # one row
 

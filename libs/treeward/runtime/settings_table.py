@@ -25,6 +25,8 @@ SECTIONS = {
 _INTRODUCTION = f"""\
 # Settings
 
+Every setting of the services with its default, what their HTTP port answers, and how they end.
+
 Every service reads the same settings, from environment variables that begin with `{PREFIX}`. Names that end in `_s` are
 times in seconds, those in `_per_s` numbers in a second. A variable that is set to nothing counts as not set.
 
