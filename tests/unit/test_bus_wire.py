@@ -77,7 +77,25 @@ def test_headers_that_are_read_late_are_the_same() -> None:
     block = b"NATS/1.0\r\nce-type: treeward.completed\r\ntraceparent: 00-a-b-01\r\n\r\n"
     late = LazyHeaders(block)
     assert late == parse_headers(block) == dict(late)
-    assert late.get("traceparent") == "00-a-b-01"
     assert "nothing" not in late
     assert late
     assert not LazyHeaders(b"NATS/1.0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "ce-type: treeward.completed\r\ntraceparent: 00-a-b-01\r\n",
+        "traceparent:00-a-b-01\r\n",
+        "traceparent: first\r\nce-type: x\r\ntraceparent:  last \r\n",
+        "x-traceparent: another\r\nce-source: traceparent: no\r\n",
+        "traceparent:\r\n",
+        "Traceparent: another\r\n",
+        "",
+    ],
+)
+def test_a_header_that_is_looked_for_alone_is_the_one_that_all_of_them_have(lines: str) -> None:
+    block = f"NATS/1.0\r\n{lines}\r\n".encode()
+    everything = parse_headers(block) or {}
+    assert LazyHeaders(block).get("traceparent") == everything.get("traceparent")
+    assert LazyHeaders(block).get("traceparent", "none") == everything.get("traceparent", "none")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 HEADER_LINE = "NATS/1.0\r\n"
 _TIME = re.compile(r"([^.]*?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
@@ -41,7 +42,10 @@ def parse_headers(block: bytes | None) -> dict[str, str] | None:
 
 
 class LazyHeaders(Mapping[str, str]):
-    """The headers of a message, read when somebody asks: most of what is stored is read without a look at them."""
+    """The headers of a message, read when somebody asks: most of what is stored is read without a look at them.
+
+    Who asks for one header has it looked for, and the others are not read.
+    """
 
     __slots__ = ("_block", "_parsed")
 
@@ -56,6 +60,11 @@ class LazyHeaders(Mapping[str, str]):
 
     def __getitem__(self, name: str) -> str:
         return self._read()[name]
+
+    def get(self, name: str, default: Any = None, /) -> Any:
+        """The header of that name, as `parse_headers` would have it."""
+        _, found, behind = self._block.rpartition(f"\r\n{name}:".encode())
+        return behind.partition(b"\r\n")[0].decode("utf-8", "replace").strip() if found else default
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._read())
