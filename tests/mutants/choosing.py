@@ -82,6 +82,14 @@ CHOOSING = (
         "",
         (CHILDREN,),
     ),
+    Mutant(
+        "who is named once more may ask root once more",
+        "6.appeal",
+        S + "children.py",
+        "asked = branch.asked if same else trouble",
+        "asked = trouble",
+        (CHILDREN,),
+    ),
     # groups
     Mutant(
         "a group shares what it must not",

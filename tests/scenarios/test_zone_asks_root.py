@@ -46,6 +46,20 @@ def test_a_zone_that_cannot_help_most_of_its_pods_asks_root_once_and_then_quaran
         assert len(claims(centre, "zone.zone-a")) == 2, "it is asked no more"
 
 
+def test_a_zone_that_is_configured_after_it_has_asked_does_not_ask_again() -> None:
+    with world(pods=2, supervisors=2, agents=2, **LIMITS) as centre:
+        trouble_in(centre, *PODS)
+        centre.until(lambda: len(claims(centre, "zone.zone-a")) == 2, "a claim of the zone")
+        centre.submit("zone.zone-a", "configure", zone="root", spec={"restart_period_s": 3})
+        centre.until(lambda: len(claims(centre, "zone.zone-a")) == 3, "a claim that says what was configured")
+        second, third = claims(centre, "zone.zone-a")[1:]
+        assert (third.owner, third.attempts) == (second.owner, 1)
+        assert third.policies is not None and third.policies["restart_period_s"] == 3
+        for pod in PODS:
+            centre.until(lambda pod=pod: "quarantined" in centre.types(f"pod.{pod}"), f"the quarantine of {pod}")
+        assert len(claims(centre, "zone.zone-a")) == 3, "it is asked no more"
+
+
 def test_a_pod_in_trouble_alone_is_quarantined_by_its_zone() -> None:
     with world(pods=2, supervisors=2, agents=2, **LIMITS) as centre:
         trouble_in(centre, "pod-1")

@@ -327,3 +327,24 @@ def test_who_was_claimed_for_because_the_one_before_had_asked_does_not_ask_again
         children.on_heartbeat(beat, 101.0)
     (claim,) = children.decide(101.5)
     assert (claim.branch, claim.instance, claim.asked) == ("z", "s2", True)
+
+
+def test_who_is_named_once_more_is_still_the_one_that_was_asked_for() -> None:
+    children = Children(LIMITS, began_s=0.0)
+    for epoch, asked in ((5, True), (6, False)):
+        children.on_claimed("z", "s1", epoch, 100.0, asked=asked)
+        children.on_heartbeat(
+            Heartbeat(
+                service="zone-supervisor", instance="s1", name="s1", holds=[Holding(branch="z", epoch=epoch)]
+            ),
+            101.0,
+        )  # fmt: skip
+        children.branches["z"].renew = "it was configured"
+        (claim,) = children.decide(101.5)
+        assert (claim.instance, claim.reason, claim.asked) == ("s1", "it was configured", asked)
+    children.branches["z"].renew = None
+    children.on_claimed("z", "s1", 7, 101.6, asked=True)
+    children.on_closed("s1", 101.6)
+    children.on_heartbeat(Heartbeat(service="zone-supervisor", instance="s2", name="s2", holds=[]), 101.9)
+    (claim,) = children.decide(102.0)
+    assert (claim.instance, claim.asked) == ("s2", False), "another owner is asked for by a death"

@@ -50,6 +50,8 @@ class Branch:
     """Why its owner is to be named once more: the claim says something that is out of date."""
     isolate: bool = False
     """It was isolated behind its claim: its owner does not know."""
+    asked: bool = False
+    """The claim says that the owner before had asked for help (ADR 12)."""
 
 
 @dataclass(slots=True)
@@ -110,11 +112,20 @@ class Children:
         if known is not None:
             known.isolate = not known.isolated
 
-    def on_claimed(self, branch: str, owner: str | None, epoch: int, now_s: float, *, isolated: bool = False) -> None:
+    def on_claimed(
+        self,
+        branch: str,
+        owner: str | None,
+        epoch: int,
+        now_s: float,
+        *,
+        isolated: bool = False,
+        asked: bool = False,
+    ) -> None:
         """The last claim of the branch; an older one changes nothing."""
         known = self.branches.get(branch)
         if known is None or epoch > known.epoch:
-            claimed = Branch(branch, owner, epoch, now_s, isolated=isolated)
+            claimed = Branch(branch, owner, epoch, now_s, isolated=isolated, asked=asked)
             if known is not None and known.owner is not None and not known.ready:
                 claimed.failures = known.failures + 1
             self.branches[branch] = claimed
@@ -174,7 +185,8 @@ class Children:
                 if chosen in load:
                     load[chosen] += 1
                 trouble = self.escalations.of(branch.name, now_s)
-                asked = trouble is not None and reason.endswith(trouble.reason)
+                # Who is only named once more is still the one who was claimed for since the one before had asked.
+                asked = branch.asked if same else trouble is not None and reason.endswith(trouble.reason)
                 claims.append(ClaimBranch(branch.name, chosen, reason, asked))
         return claims
 

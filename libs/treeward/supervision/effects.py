@@ -132,7 +132,7 @@ class ClaimBranch(NamedTuple):
     instance: str
     reason: str
     asked: bool = False
-    """Its owner has asked for help, and is claimed anew for that."""
+    """Its owner has asked for help, and is claimed anew for that; or is named once more, and was claimed for that."""
 
 
 class Submit(NamedTuple):

@@ -165,7 +165,8 @@ class RootInCharge:
             return
         # One that cannot be read has fenced the owner all the same: claim anew, behind its position.
         event = codec.event_of(last.data)
-        self.children.on_claimed(zone, event.owner if event is not None else None, last.position, now_s)
+        owner, asked = (event.owner, event.attempts > 0) if event is not None else (None, False)
+        self.children.on_claimed(zone, owner, last.position, now_s, asked=asked)
         self._claimed[zone] = _said(event)
         self._compare(zone)
 
@@ -212,7 +213,7 @@ class RootInCharge:
                 streams.log(zone), draft, subject=subject, position=branch.epoch
             )
             if isinstance(result, int):
-                self.children.on_claimed(zone, claim.instance, result, self.context.now_s())
+                self.children.on_claimed(zone, claim.instance, result, self.context.now_s(), asked=claim.asked)
                 self._claimed[zone] = said
                 self._compare(zone)
                 self.context.log.warning(
