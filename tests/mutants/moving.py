@@ -160,7 +160,7 @@ MOVING = (
         "a place is given away twice",
         "4.capacity",
         S + "placing.py",
-        "        self.where.give(key, place)\n",
+        "        self.where.give(key, Placed(host.pod, host.name, need))\n",
         "",
         (UNPLACED,),
     ),

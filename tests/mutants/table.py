@@ -414,11 +414,11 @@ MUTANTS = (
         "a full host is taken",
         "4.capacity",
         S + "placement.py",
-        "if host.closed or host.name == avoid or not demand.fits(host.free):",
-        "if host.closed or host.name == avoid:",
+        "return not host.closed and need.demand.fits(host.free) and (",
+        "return not host.closed and (",
         (PLACEMENT,),
     ),
     Mutant(
-        "room is not given back", "4.capacity", S + "placement.py", "        self._use(place, -1)\n", "", (PLACEMENT,)
+        "room is not given back", "4.capacity", S + "places.py", "        self._use(place, -1)\n", "", (PLACEMENT,)
     ),
 )

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from treeward.supervision.anti_affinity import AntiAffinity
-from treeward.supervision.placement import Demand, Host, Need, Placed, Places, decide_placement, fits_nowhere
+from treeward.supervision.need import Demand, Need
+from treeward.supervision.placement import decide_placement, fits_nowhere
+from treeward.supervision.places import Host, Placed, Places
 
 SMALL = Demand(cpu_milli=1000, memory_mib=1)
 HOSTS = some.lists(
@@ -28,9 +30,10 @@ def defined(hosts: list[dict[str, Any]]) -> Places:
 
 
 def put(places: Places, key: str, apart: AntiAffinity | None) -> Host | None:
-    chosen = decide_placement(places, SMALL, requires={}, spread=None, apart=apart)
+    need = Need(SMALL, apart=apart)
+    chosen = decide_placement(places, need)
     if chosen is not None:
-        places.put(key, Placed(chosen.pod, chosen.name, SMALL, None, apart=apart))
+        places.put(key, Placed(chosen.pod, chosen.name, need))
     return chosen
 
 
@@ -54,7 +57,7 @@ def test_no_two_of_a_group_are_where_one_of_them_does_not_allow_it(
         for index, one in enumerate(there):
             for other in there[:index]:
                 if one.pod == other.pod:
-                    assert may_share(one.apart, other.apart, same_host=one.host == other.host)
+                    assert may_share(one.need.apart, other.need.apart, same_host=one.host == other.host)
 
 
 @given(HOSTS, STEPS, GROUPS)
@@ -69,7 +72,7 @@ def test_it_is_placed_wherever_it_fits_and_all_others_allow_it(
         for host in places.hosts.values()
         if SMALL.fits(host.free)
         and all(
-            may_share(apart, other.apart, same_host=other.host == host.name)
+            may_share(apart, other.need.apart, same_host=other.host == host.name)
             for other in places.placed.values()
             if other.pod == host.pod
         )
@@ -79,7 +82,7 @@ def test_it_is_placed_wherever_it_fits_and_all_others_allow_it(
     assert (chosen is None) == (not allowed)
     assert chosen is None or chosen.name in allowed
     if chosen is None and room:
-        reason = fits_nowhere(places, SMALL, {}, ["pod-1", "pod-2", "pod-3"], apart=apart)
+        reason = fits_nowhere(places, Need(SMALL, apart=apart), ["pod-1", "pod-2", "pod-3"])
         assert reason == f"where there is room for 1 cpus, 1 MiB, its group {apart.group!r} does not allow another"
 
 
@@ -120,12 +123,13 @@ def test_what_was_dropped_leaves_no_trace_in_its_group(
 def test_what_moves_is_not_in_its_own_way() -> None:
     places = defined([{"pod": "pod-1", "cpus": 4}, {"pod": "pod-1", "cpus": 4}])
     apart = AntiAffinity("db", "pod", required=True)
+    need = Need(SMALL, apart=apart)
     put(places, "vm.a", apart)
-    assert decide_placement(places, SMALL, requires={}, spread=None, apart=apart) is None
+    assert decide_placement(places, need) is None
     with places.without(places.placed["vm.a"]):
-        moved = decide_placement(places, SMALL, requires={}, spread=None, apart=apart, avoid=places.placed["vm.a"].host)
+        moved = decide_placement(places, need, avoid=places.placed["vm.a"].host)
     assert moved is not None
-    assert decide_placement(places, SMALL, requires={}, spread=None, apart=apart) is None
+    assert decide_placement(places, need) is None
 
 
 def test_what_a_definition_says_of_its_group_is_read_and_nothing_else_is() -> None:

@@ -5,7 +5,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as some
 
-from treeward.supervision.placement import NOTHING, Demand, Placed, Places, decide_placement, demand_of
+from treeward.supervision.need import NOTHING, Demand, Need, demand_of
+from treeward.supervision.placement import decide_placement
+from treeward.supervision.places import Placed, Places
 
 HOSTS = some.lists(
     some.fixed_dictionaries({
@@ -44,7 +46,7 @@ def used_of(places: Places, host: str) -> Demand:
     used = NOTHING
     for place in places.placed.values():
         if place.host == host:
-            used = used.plus(place.demand)
+            used = used.plus(place.need.demand)
     return used
 
 
@@ -52,10 +54,11 @@ def used_of(places: Places, host: str) -> Demand:
 def test_nothing_is_ever_given_away_twice(hosts: list[dict[str, Any]], steps: list[tuple[Any, ...]]) -> None:
     places = defined(hosts)
     for number, (demand, spread, requires, drops) in enumerate(steps):
-        chosen = decide_placement(places, demand, requires=requires, spread=spread)
+        need = Need(demand, tuple(requires.items()), spread)
+        chosen = decide_placement(places, need)
         if chosen is not None:
             assert all(chosen.labels.get(name) == value for name, value in requires.items())
-            places.put(f"vm.{number}", Placed(chosen.pod, chosen.name, demand, spread))
+            places.put(f"vm.{number}", Placed(chosen.pod, chosen.name, need))
         if drops == 0 and places.placed:
             places.drop(min(places.placed))
         for host in places.hosts.values():
@@ -69,16 +72,17 @@ def test_what_fits_somewhere_is_placed(
 ) -> None:
     places = defined(hosts)
     for number, (taken, spread, _, _) in enumerate(steps):
-        chosen = decide_placement(places, taken, requires={}, spread=spread)
+        need = Need(taken, spread=spread)
+        chosen = decide_placement(places, need)
         if chosen is not None:
-            places.put(f"vm.{number}", Placed(chosen.pod, chosen.name, taken, spread))
+            places.put(f"vm.{number}", Placed(chosen.pod, chosen.name, need))
     fitting = {
         host.name
         for host in places.hosts.values()
         if demand.fits(host.free) and all(host.labels.get(name) == value for name, value in requires.items())
     }
     for spread in (None, "group-1"):
-        chosen = decide_placement(places, demand, requires=requires, spread=spread)
+        chosen = decide_placement(places, Need(demand, tuple(requires.items()), spread))
         assert (chosen is None) == (not fitting)
         assert chosen is None or chosen.name in fitting
 
@@ -88,23 +92,23 @@ def test_members_of_a_group_share_a_pod_only_when_every_pod_that_fits_has_one(
     hosts: list[dict[str, Any]], count: int
 ) -> None:
     places = defined(hosts)
-    demand = Demand(cpu_milli=1000, memory_mib=1)
+    need = Need(Demand(cpu_milli=1000, memory_mib=1), spread="group")
     for number in range(count):
-        fitting = {host.pod for host in places.hosts.values() if demand.fits(host.free)}
-        chosen = decide_placement(places, demand, requires={}, spread="group")
+        fitting = {host.pod for host in places.hosts.values() if need.demand.fits(host.free)}
+        chosen = decide_placement(places, need)
         assert (chosen is None) == (not fitting)
         if chosen is None:
             return
         members = {pod: places.spread.get(("group", f"pod/{pod}"), 0) for pod in fitting}
         assert members[chosen.pod] == min(members.values())
-        places.put(f"vm.{number}", Placed(chosen.pod, chosen.name, demand, "group"))
+        places.put(f"vm.{number}", Placed(chosen.pod, chosen.name, need))
 
 
 @given(HOSTS, DEMANDS, some.integers(0, 5))
 def test_a_move_avoids_the_host_that_it_leaves(hosts: list[dict[str, Any]], demand: Demand, left: int) -> None:
     places = defined(hosts)
     avoid = f"host-{left % len(hosts)}"
-    chosen = decide_placement(places, demand, requires={}, spread=None, avoid=avoid)
+    chosen = decide_placement(places, Need(demand), avoid=avoid)
     assert chosen is None or chosen.name != avoid
     others = [host for host in places.hosts.values() if host.name != avoid and demand.fits(host.free)]
     assert (chosen is None) == (not others)
@@ -116,9 +120,10 @@ def test_what_is_used_is_the_same_in_whatever_order_hosts_and_places_are_learned
 ) -> None:
     places = defined(hosts)
     for number, (demand, spread, _, _) in enumerate(steps):
-        chosen = decide_placement(places, demand, requires={}, spread=spread)
+        need = Need(demand, spread=spread)
+        chosen = decide_placement(places, need)
         if chosen is not None:
-            places.put(f"vm.{number}", Placed(chosen.pod, chosen.name, demand, spread))
+            places.put(f"vm.{number}", Placed(chosen.pod, chosen.name, need))
     again = Places()
     for key, place in reversed(places.placed.items()):
         again.put(key, place)
@@ -135,7 +140,7 @@ def test_a_resource_without_gpu_leaves_hosts_with_one_to_those_who_need_it() -> 
     places = Places()
     places.define_host("with", "pod-1", {"cpus": 4, "memory_mib": 8, "gpus": 1})
     places.define_host("without", "pod-1", {"cpus": 8, "memory_mib": 16})
-    chosen = decide_placement(places, Demand(1000, 1), requires={}, spread=None)
+    chosen = decide_placement(places, Need(Demand(1000, 1)))
     assert chosen is not None
     assert chosen.name == "without"
 

@@ -11,7 +11,8 @@ from treeward.schemas.mailbox import Mark, Outcome
 from treeward.supervision.effects import Append, Call, Fetch
 from treeward.supervision.idle_rows import KEPT, REST_S, IdleRows
 from treeward.supervision.limits import Limits
-from treeward.supervision.placement import Demand, Placed, Places
+from treeward.supervision.need import Demand, Need
+from treeward.supervision.places import Placed, Places
 from treeward.supervision.row import Phase, Row
 
 SPEC = {"cpus": 2, "memory_mib": 512, "requires": {"disk": "ssd"}}
@@ -151,7 +152,7 @@ def test_a_row_that_keeps_the_verdict_of_its_last_life_does_not_rest_and_is_forg
 def test_resources_that_take_the_same_of_one_host_share_one_place() -> None:
     places = Places()
     for key in ("vm.a", "vm.b"):
-        places.put(key, Placed("pod-1", "host-1", Demand(cpu_milli=500), None))
+        places.put(key, Placed("pod-1", "host-1", Need(Demand(cpu_milli=500))))
     assert places.placed["vm.a"] is places.placed["vm.b"]
     assert places.drop("vm.a")
     assert places.pod_used["pod-1"] == Demand(cpu_milli=500)

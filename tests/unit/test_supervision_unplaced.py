@@ -9,7 +9,8 @@ from treeward.schemas.events import DeviceOutcome, Event, EventType, Outcome
 from treeward.schemas.mailbox import Mark, Message
 from treeward.supervision.effects import Append, Fetch
 from treeward.supervision.limits import Limits
-from treeward.supervision.placement import Demand, Placed
+from treeward.supervision.need import Demand, Need
+from treeward.supervision.places import Placed
 from treeward.supervision.process_step import Conclude
 from treeward.supervision.unplaced import Unplaced
 from treeward.supervision.unplaced_step import Place, decide_unplaced
@@ -238,7 +239,7 @@ def test_what_was_read_from_behind_its_place_counts_though_that_itself_was_never
 def test_room_that_was_kept_for_nothing_is_given_to_who_waits() -> None:
     zone = Zone()
     zone.fold.on_fold_complete()
-    zone.fold.where.reserve("vm.moves", Placed("pod-1", "h1", Demand(4000, 512), None), 0.0)
+    zone.fold.where.reserve("vm.moves", Placed("pod-1", "h1", Need(Demand(4000, 512))), 0.0)
     assert zone.send(message(6, "create", spec={"cpus": 4})) == []
     zone.fold.tick(RESERVED_S - 1.0)
     assert zone.said() == []
@@ -248,7 +249,7 @@ def test_room_that_was_kept_for_nothing_is_given_to_who_waits() -> None:
 
 def test_a_place_that_is_kept_on_a_drained_host_is_nothing_that_is_still_there() -> None:
     zone = Zone()
-    zone.fold.where.reserve("vm.moves", Placed("pod-1", "h1", Demand(1000, 512), None), 0.0)
+    zone.fold.where.reserve("vm.moves", Placed("pod-1", "h1", Need(Demand(1000, 512))), 0.0)
     drained = event(EventType.COMPLETED, "host.h1", pod="pod-1", host="h1", definition=HOST, draining=True)
     zone.fold.on_event(20, drained, 0.0)
     assert "draining" not in zone.fold.describe("host.h1", 0.0)

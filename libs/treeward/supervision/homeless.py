@@ -7,7 +7,7 @@ from heapq import heappop, heappush, merge
 from itertools import islice
 from typing import NamedTuple
 
-from treeward.supervision.placement import Demand
+from treeward.supervision.need import Demand
 
 
 class Waiting(NamedTuple):

@@ -11,7 +11,9 @@ from treeward.schemas.events import Event
 from treeward.schemas.mailbox import Message
 from treeward.schemas.places import PlaceAsked, PlaceSaid
 from treeward.supervision.homeless import Homeless, Waiting
-from treeward.supervision.placement import Host, Need, Placed, decide_placement, fits_nowhere
+from treeward.supervision.need import Need
+from treeward.supervision.placement import decide_placement, fits_nowhere
+from treeward.supervision.places import Host, Placed
 from treeward.supervision.pod_book import PodBook
 from treeward.supervision.who_is_where import WhoIsWhere
 
@@ -62,8 +64,7 @@ class Placing:
             # Of a group it is not only room on one host that matters: it is tried at every change.
             self.homeless.put(unit.ticket, key, need.demand if need.apart is None else None, unit.deadline_s)
             return self._why_not(need)
-        place = Placed(host.pod, host.name, need.demand, need.spread, need.requires or None, apart=need.apart)
-        self.where.give(key, place)
+        self.where.give(key, Placed(host.pod, host.name, need))
         if named is not None and host.name != named:
             return Given(host.pod, host.name, f"host {named} could not take it")
         return Given(host.pod, host.name, None)
@@ -95,17 +96,12 @@ class Placing:
         return [pod for pod in pods if self.pods.share_a_device(pod, came.left_pod)]
 
     def _fit(self, need: Need, pods: list[str], *, named: str | None = None, avoid: str | None = None) -> Host | None:
-        return decide_placement(
-            self.where.places, need.demand, requires=need.requires, spread=need.spread, apart=need.apart, named=named,
-            avoid=avoid, pods=pods,
-        )  # fmt: skip
+        return decide_placement(self.where.places, need, named=named, avoid=avoid, pods=pods)
 
     def _why_not(self, need: Need, avoid: str | None = None) -> str:
         if self.pods.zone_closed:
             return "the zone is being drained: nothing new is placed in it"
-        return fits_nowhere(
-            self.where.places, need.demand, need.requires, self.pods.open(), avoid=avoid, apart=need.apart
-        )
+        return fits_nowhere(self.where.places, need, self.pods.open(), avoid=avoid)
 
     # --- what has a place and is to move -------------------------------------------------------------------------
 
@@ -115,34 +111,32 @@ class Placing:
         if kind == "host":
             return PlaceSaid(reason="a host stays in the pod that its definition names")
         own = self.where.places.placed.get(key)
-        if not self.fold_complete or own is None or own.leaving or own.host != asked.leaves:
+        if own is None or own.leaving or own.host != asked.leaves:
             return PlaceSaid()
-        before = self.where.reserved_for(key)
-        self.where.unreserve(key)
-        need, pods = Need.of(kind, asked.definition), self.pods.open()
-        with self.where.places.without(own):
-            same = before if asked.host in (None, before) else None
-            host = self._fit(need, pods, named=same, avoid=own.host) if same else None
-            host = host or self._fit(need, pods, named=asked.host, avoid=own.host)
-        if host is None and asked.host is not None:
-            return PlaceSaid(reason=self._why_not_on(asked.host, need))
-        if host is None:
-            return PlaceSaid(reason=self._why_not_elsewhere(need, own.host))
-        kept = Placed(host.pod, host.name, need.demand, need.spread, None, leaving=True, apart=need.apart)
-        self.where.reserve(key, kept, now_s)
-        return PlaceSaid(host=host.name, empties=not self.pods.share_a_device(host.pod, own.pod))
+        return self._find(key, own, Need.of(kind, asked.definition), asked.host, now_s)
 
     def find_for(self, key: str, now_s: float) -> PlaceSaid:
         """The same for what the zone itself wants to move, from what the fold knows of it."""
         own = self.where.places.placed[key]
-        demand, kind = own.demand, key.partition(".")[0]
-        disk = {"size_gib": demand.disk_gib} if kind == "volume" else {"disk_gib": demand.disk_gib}
-        definition = disk | {
-            "cpus": demand.cpu_milli / 1000, "memory_mib": demand.memory_mib, "gpus": demand.gpu_milli / 1000,
-            "spread": own.spread, "requires": own.requires,
-            "anti_affinity": own.apart._asdict() if own.apart is not None else None,
-        }  # fmt: skip
-        return self.find(PlaceAsked(key=key, ticket=0, leaves=own.host, definition=definition), now_s)
+        return self._find(key, own, own.need, None, now_s)
+
+    def _find(self, key: str, own: Placed, need: Need, wanted: str | None, now_s: float) -> PlaceSaid:
+        """`wanted`: the only host that will do. What was kept for it before is kept on if it will do as well."""
+        if not self.fold_complete:
+            return PlaceSaid()
+        before = self.where.reserved_for(key)
+        self.where.unreserve(key)
+        pods = self.pods.open()
+        with self.where.places.without(own):
+            same = before if wanted in (None, before) else None
+            host = self._fit(need, pods, named=same, avoid=own.host) if same else None
+            host = host or self._fit(need, pods, named=wanted, avoid=own.host)
+        if host is None and wanted is not None:
+            return PlaceSaid(reason=self._why_not_on(wanted, need))
+        if host is None:
+            return PlaceSaid(reason=self._why_not_elsewhere(need, own.host))
+        self.where.reserve(key, Placed(host.pod, host.name, need, leaving=True), now_s)
+        return PlaceSaid(host=host.name, empties=not self.pods.share_a_device(host.pod, own.pod))
 
     def _why_not_on(self, name: str, need: Need) -> str:
         host = self.where.places.hosts.get(name)
@@ -150,8 +144,8 @@ class Placing:
             return f"no host {name} is defined in the zone; it stays where it is"
         if host.closed or host.pod not in self.pods.open():
             return f"host {name} is closed: it is being emptied; it stays where it is"
-        if any(host.labels.get(label) != value for label, value in need.requires.items()):
-            return f"host {name} does not have the labels {need.requires}; it stays where it is"
+        if not host.has(need.requires):
+            return f"host {name} does not have the labels {need.labels}; it stays where it is"
         return f"host {name} has no room for it now; it stays where it is"
 
     def _why_not_elsewhere(self, need: Need, here: str) -> str:

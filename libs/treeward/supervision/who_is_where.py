@@ -6,7 +6,8 @@ ahead of the log, and a place that was given away is counted before its event is
 
 from treeward.schemas.events import Event, EventType
 from treeward.supervision.knowledge import pod_of
-from treeward.supervision.placement import Need, Placed, Places
+from treeward.supervision.need import Need
+from treeward.supervision.places import Placed, Places
 
 RESERVED_S = 60.0
 """A place that was found for a move is kept for so long; what the log shows as on its way keeps it without end."""
@@ -91,8 +92,7 @@ class WhoIsWhere:
             pod, host, leaving = event.left_pod or "", event.left, True  # it comes back there if it fits nowhere else
         if pod is None or host is None:
             return known.host if known is not None and self.places.drop(key) else None
-        need = Need.of(event.kind, event.definition or event.reserves)
-        place = Placed(pod, host, need.demand, need.spread, need.requires or None, leaving, need.apart)
+        place = Placed(pod, host, Need.of(event.kind, event.definition or event.reserves), leaving)
         if place == known:
             return None
         self.places.put(key, place)
@@ -132,8 +132,7 @@ class WhoIsWhere:
         if event.type in (EventType.LEAVING, EventType.HANDED_OFF) and host is not None:
             need = Need.of(event.kind, event.definition or event.reserves)
             self.unreserve(key)
-            kept = Placed(host.pod, host.name, need.demand, need.spread, None, leaving=True, apart=need.apart)
-            self.reserve(key, kept, float("inf"))
+            self.reserve(key, Placed(host.pod, host.name, need, leaving=True), float("inf"))
         elif event.type in (EventType.PLACED, EventType.CRASHED) or (event.is_outcome and not event.existed):
             self.unreserve(key)
 

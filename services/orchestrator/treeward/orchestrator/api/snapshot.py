@@ -18,7 +18,7 @@ from treeward.runtime.context import Context
 from treeward.schemas import streams, subjects
 from treeward.schemas.events import Event, EventType
 from treeward.supervision.knowledge import pod_of
-from treeward.supervision.placement import NOTHING, Demand, demand_of
+from treeward.supervision.need import NOTHING, Demand, demand_of
 
 KEEP_S = 10.0
 BEHIND_MAX = 20_000

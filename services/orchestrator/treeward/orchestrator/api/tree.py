@@ -6,7 +6,7 @@ from treeward.orchestrator.api.facts import Branch
 from treeward.orchestrator.api.resource import owner_of, process_in
 from treeward.orchestrator.api.snapshot import BRANCHES, Entry, Snapshot
 from treeward.schemas.api import Capacity, Counts, HostBranch, PodBranch, ProcessState
-from treeward.supervision.placement import Demand, demand_of
+from treeward.supervision.need import Demand, demand_of
 
 WAITING = "waiting"
 """Counted beside the states of processes: what has no place and units that wait."""
