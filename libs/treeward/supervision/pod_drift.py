@@ -25,7 +25,6 @@ from treeward.supervision.drift import (
 from treeward.supervision.effects import Abandon, Fetch, Observe, Synchronize
 from treeward.supervision.idle_rows import IdleRows
 from treeward.supervision.knowledge import pod_of
-from treeward.supervision.limits import Limits
 from treeward.supervision.pod_log import PodLog
 from treeward.supervision.pod_policies import PodPolicies
 from treeward.supervision.row import Phase, Row
@@ -43,7 +42,6 @@ class PodDrift:
 
     def __init__(
         self,
-        limits: Limits,
         log: PodLog,
         policies: PodPolicies,
         alarms: Alarms,
@@ -57,7 +55,6 @@ class PodDrift:
         self._fetching: set[str] = set()
         self._emptied: dict[str, int] = {}
         """What is accepted to be gone, and the life in which its device was told so."""
-        self._limits = limits
         self._log = log
         self._policies = policies
         self._alarms = alarms
@@ -87,9 +84,8 @@ class PodDrift:
             return
         desired = desired_by(event)
         if desired is not None:
-            token = self._log.token()
+            token = self._alarms.expect(key, now_s)
             self.asked[token] = Look(desired, standing_drift(event))
-            self._alarms.expect(key, token, now_s + self._limits.call_timeout_s)
             self._log.effects.append(Observe(key, token))
 
     def on_observed(self, key: str, token: int, answer: Answer, now_s: float) -> Row | None:
@@ -166,9 +162,7 @@ class PodDrift:
     def _empty(self, row: Row, now_s: float) -> None:
         """Before its address is given back: no late copy of a request of this life may make it again (DeviceRecord)."""
         self._emptied[row.key] = row.life
-        row.phase = Phase.SYNCHRONIZING
-        row.token = self._log.token()
-        self._alarms.expect(row.key, row.token, now_s + self._limits.call_timeout_s)
+        self._alarms.request(row, Phase.SYNCHRONIZING, now_s)
         self._log.effects.append(Synchronize(row.key, row.token, row.life, row.host, None, absent=True))
 
     def on_called(self, row: Row, answer: Answer) -> None:

@@ -15,9 +15,8 @@ from treeward.supervision.limits import Limits
 from treeward.supervision.move import Move
 from treeward.supervision.pod_drift import learn
 from treeward.supervision.pod_log import PodLog
+from treeward.supervision.restart import doubled
 from treeward.supervision.row import Phase, Row
-
-DOUBLED_MAX = 16
 
 
 class PodMoves:
@@ -31,7 +30,7 @@ class PodMoves:
     def ask(self, row: Row, host: str | None, now_s: float) -> None:
         """Ask the zone's owner for a place."""
         assert row.hand is not None, "something is in hand"
-        self._request(row, Phase.ASKING, now_s)
+        self._alarms.request(row, Phase.ASKING, now_s)
         asked = PlaceAsked(
             key=row.key, ticket=row.hand.ticket, leaves=row.host, host=host, definition=row.definition or row.reserves
         )
@@ -82,7 +81,7 @@ class PodMoves:
 
     def empty(self, row: Row, now_s: float) -> None:
         """Make sure that the old device holds nothing of it. To ask again is always safe."""
-        self._request(row, Phase.EMPTYING, now_s)
+        self._alarms.request(row, Phase.EMPTYING, now_s)
         self._log.effects.append(Synchronize(row.key, row.token, row.life, row.host, None, absent=True))
 
     def on_emptied(self, row: Row, answer: Answer, now_s: float) -> None:
@@ -122,15 +121,9 @@ class PodMoves:
         row.phase = _phase_before(row)
         self._retry(row, "the zone supervisor does not answer" if asking else "its device does not answer", now_s)
 
-    def _request(self, row: Row, phase: Phase, now_s: float) -> None:
-        row.phase = phase
-        row.token = self._log.token()
-        self._alarms.expect(row.key, row.token, now_s + self._limits.call_timeout_s)
-
     def _retry(self, row: Row, reason: str, now_s: float) -> None:
         row.reason = reason
-        wait_s = self._limits.busy_retry_min_s * 2.0 ** min(row.retries, DOUBLED_MAX)
-        row.not_before_s = now_s + min(self._limits.busy_retry_max_s, wait_s)
+        row.not_before_s = now_s + doubled(self._limits.busy_retry_min_s, self._limits.busy_retry_max_s, row.retries)
         row.retries += 1
 
 

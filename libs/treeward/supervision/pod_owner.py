@@ -25,11 +25,9 @@ from treeward.supervision.pod_policies import PodPolicies
 from treeward.supervision.pod_recovery import PodRecovery
 from treeward.supervision.policies import Said
 from treeward.supervision.process_step import Act, BreakDown, Conclude, Empty, FindPlace, HandOff, Leave, decide_step
+from treeward.supervision.restart import doubled
 from treeward.supervision.row import Phase, Row, early_of
 from treeward.supervision.self_suspicion import Escalation, Failure
-
-DOUBLED_MAX = 16
-"""A wait is doubled so often at most: 2.0**1024 is an OverflowError, half an hour after a device has gone away."""
 
 
 class PodOwner:
@@ -58,10 +56,10 @@ class PodOwner:
         self._log = PodLog(zone, pod, epoch)
         self.policies = PodPolicies(limits, policies)
         self._recovery = PodRecovery(limits, self.rows, self._log, self.policies)
-        self._alarms = Alarms()
+        self._alarms = Alarms(self._log.token, limits.call_timeout_s)
         self._moves = PodMoves(limits, self._log, self._alarms)
         self._idle = IdleRows(limits)
-        self.drift = PodDrift(limits, self._log, self.policies, self._alarms, self.rows, self._idle)
+        self.drift = PodDrift(self._log, self.policies, self._alarms, self.rows, self._idle)
 
     @property
     def effects(self) -> list[Effect]:
@@ -255,18 +253,14 @@ class PodOwner:
         elif self.isolated:
             self._moves.let_go(row, f"pod {self.pod} is isolated", None, now_s)
         elif row.hand is not None and asks_to_isolate(row.hand, now_s):
-            row.phase = Phase.ISOLATING
-            row.token = self._log.token()
-            self._alarms.expect(row.key, row.token, now_s + self.limits.call_timeout_s)
+            self._alarms.request(row, Phase.ISOLATING, now_s)
             self.effects.append(Isolate(row.key, row.token, row.life))
         elif row.untouched and row.retries and self._moves.flee(row, now_s):
             pass
         elif row.phase is Phase.INITIALIZED:
             if not self._recovery.may_begin(row, now_s):
                 return
-            row.phase = Phase.SYNCHRONIZING
-            row.token = self._log.token()
-            self._alarms.expect(row.key, row.token, now_s + self.limits.call_timeout_s)
+            self._alarms.request(row, Phase.SYNCHRONIZING, now_s)
             self.effects.append(
                 Synchronize(row.key, row.token, row.life, row.host, row.definition if row.make else None, absent=False)
             )
@@ -309,11 +303,9 @@ class PodOwner:
             case BreakDown(verdict, reason):
                 self._recovery.crash(row, verdict, reason, now_s)
             case Act():
-                row.phase = Phase.CALLED
+                self._alarms.request(row, Phase.CALLED, now_s)
                 row.untouched = False
                 row.called_s = now_s
-                row.token = self._log.token()
-                self._alarms.expect(row.key, row.token, now_s + self.limits.call_timeout_s)
                 self.effects.append(Call(row.key, row.token, row.life, row.host, unit))
 
     def _obey(self, row: Row, unit: Message) -> None:
@@ -372,9 +364,7 @@ class PodOwner:
         self.drift.suspects.discard(row.key)
         row.phase = Phase.INITIALIZED
         row.reason = answer.reason or answer.status.value
-        row.not_before_s = now_s + min(
-            self.limits.busy_retry_max_s, self.limits.busy_retry_min_s * 2.0 ** min(row.retries, DOUBLED_MAX)
-        )
+        row.not_before_s = now_s + doubled(self.limits.busy_retry_min_s, self.limits.busy_retry_max_s, row.retries)
         row.retries += 1
         self._recovery.line.ended(row.key)
         if answer.status is Status.UNREACHABLE:
