@@ -119,13 +119,15 @@ class Stack:
 
     # --- the device and the books --------------------------------------------------------------------------------
 
-    def add_fault(self, **fields: Any) -> None:
-        """Let the simulator do what `schemas.device_control.Fault` says."""
-        ask(self.centre.control, FaultAdd(fault=Fault(**fields)))
+    def add_fault(self, **fields: Any) -> int:
+        """Let the simulator do what `schemas.device_control.Fault` says; returns the fault's number."""
+        faults = ask(self.centre.control, FaultAdd(fault=Fault(**fields))).faults
+        assert faults
+        return faults[0].number
 
-    def clear_faults(self) -> None:
-        """No faults any more; what hangs goes on."""
-        ask(self.centre.control, FaultClear())
+    def clear_faults(self, number: int | None = None) -> None:
+        """One fault, or all, no more; what hangs goes on."""
+        ask(self.centre.control, FaultClear(number=number))
 
     async def books(self) -> Books:
         """Everything that was written down so far, root included."""
