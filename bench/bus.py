@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -138,11 +139,11 @@ async def bench(servers: Sequence[EmbeddedNats], messages: int) -> None:
     for in_flight in (1, 16, 256, 1000):
         calls = min(messages, 500 if in_flight == 1 else 100 * in_flight)
         name = f"append, {in_flight} in flight"
-        await measure(name, calls, servers, lambda n=in_flight, c=calls: append_all(bus, guard, c, 1, n))
+        await measure(name, calls, servers, partial(append_all, bus, guard, calls, 1, in_flight))
     for drafts in (2, 16, 40):
         calls = min(messages, 20_000 // drafts)
         name = f"append, {drafts} drafts a call, 256 in flight, per call"
-        await measure(name, calls, servers, lambda d=drafts, c=calls: append_all(bus, guard, c, d, 256))
+        await measure(name, calls, servers, partial(append_all, bus, guard, calls, drafts, 256))
     await measure(
         "append, 1000 drafts a call, 1 in flight, per draft",
         10_000,

@@ -33,7 +33,8 @@ async def compare(name: str, shape: Shape, rounds: int, seconds: float, found: F
                 path_client = await Client.connect(place.urls[0], "zone-a")
                 floor_client = await Client.connect(floor.url, "zone-a", floor=True)
                 await path_client.each(names, CREATE)
-                ratios, path_rates, floor_rates, path_us, floor_us = [], [], [], {}, {}
+                ratios, path_rates, floor_rates = list[float](), list[float](), list[float]()
+                path_us, floor_us = dict[str, list[float]](), dict[str, list[float]]()
                 for _ in range(rounds):
                     own_s, before = cpu_s_of(os.getpid()), floor.cpu_s()
                     answered = floor_client.answered

@@ -32,9 +32,11 @@ class Wire(asyncio.Protocol):
 
     @classmethod
     async def connect(cls, url: str) -> "Wire":
-        """Connect to a server; raises OSError."""
+        """Connect to a server; raises OSError, or ValueError for what is no address."""
         parts = urlsplit(url)
         wire = cls()
+        if parts.hostname is None or parts.port is None:
+            raise ValueError(f"{url} has no host or no port")
         await wire._loop.create_connection(lambda: wire, parts.hostname, parts.port)
         await wire._ready
         return wire
@@ -56,7 +58,12 @@ class Wire(asyncio.Protocol):
     async def request(self, subject: str, data: bytes, inbox: str, timeout_s: float = 10.0) -> bytes:
         """Ask once; `inbox` must be a subject of its own."""
         answer: asyncio.Future[bytes] = self._loop.create_future()
-        self.subscribe(inbox, lambda _subject, _reply, body: answer.done() or answer.set_result(body))
+
+        def answered(_subject: bytes, _reply: bytes, body: bytes) -> None:
+            if not answer.done():
+                answer.set_result(body)
+
+        self.subscribe(inbox, answered)
         self.publish(subject, data, inbox)
         return await asyncio.wait_for(answer, timeout_s)
 

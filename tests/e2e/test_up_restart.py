@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -142,6 +143,10 @@ async def test_up_goes_on_where_kill_9_has_left_it_and_leaves_no_process(tmp_pat
     assert "0 zones, pods and hosts were made, 3 were there" in second.text
 
 
+def _runs_again(up: Up, name: str) -> bool:
+    return re.search(rf"{name}\S* runs again", up.text) is not None
+
+
 async def test_a_killed_program_is_started_again_and_sigterm_ends_all_in_order(tmp_path: Path, ups: list[Up]) -> None:
     port = free_port()
     ups.append(up := Up(tmp_path, port))
@@ -155,7 +160,7 @@ async def test_a_killed_program_is_started_again_and_sigterm_ends_all_in_order(t
     for module, name in services.items():
         killed = up.program(module)
         end(killed)
-        await until(lambda name=name: re.search(rf"{name}\S* runs again", up.text), f"restart of {name}")
+        await until(partial(_runs_again, up, name), f"restart of {name}")
         assert killed not in up.programs()
     async with connected(port) as (bus, answers):
         ticket = await submit(bus, "create")

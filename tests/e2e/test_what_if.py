@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 from pathlib import Path
 
 from tests.support.stack import Stack, stack
@@ -85,8 +86,9 @@ async def _loses_a_pod(centre: Stack, names: list[str]) -> None:
     claimed, claimed_s = claims_since(centre, "zone-a.pod.a1", position)[0]
     assert claimed == branch.next_owner == left
     assert branch.claimed_after_s is not None
-    by_silence = await ahead(live, "zone-a.pod.a1", reported=False)
-    assert branch.claimed_after_s < DEFAULTS.suspicion_s - EARLY_S < by_silence.branches[0].claimed_after_s
+    by_silence = (await ahead(live, "zone-a.pod.a1", reported=False)).branches[0].claimed_after_s
+    assert by_silence is not None
+    assert branch.claimed_after_s < DEFAULTS.suspicion_s - EARLY_S < by_silence
     assert claimed_s - lost_s >= branch.claimed_after_s - EARLY_S
     outcomes = {ticket: (await centre.wait_for_outcome("zone-a", ticket)).type for ticket in (stop, start)}
     predicted = {unit.ticket: unit.outcome for unit in prediction.units if unit.ticket in outcomes}
@@ -156,7 +158,7 @@ async def _loses_the_zone(centre: Stack, names: list[str]) -> None:
     owners = {branch: owner(live, branch) for branch in branches}
     prediction = await ahead(live, "zone-a")
     predicted = {branch.branch: branch for branch in prediction.branches}
-    assert (set(prediction.instances), predicted.keys()) == (set(owners.values()), branches)
+    assert (set(prediction.instances), set(predicted)) == (set(owners.values()), branches)
 
     position = centre.events[-1].position
     lost_s = time.time()
@@ -165,7 +167,7 @@ async def _loses_the_zone(centre: Stack, names: list[str]) -> None:
     outcomes = {ticket: (await centre.wait_for_outcome("zone-a", ticket)).type.value for ticket in tickets}
     addresses = {"zone-a": "zone-a.zone.zone-a", "zone-a.a1": "zone-a.pod.a1", "zone-a.a2": "zone-a.pod.a2"}
     for branch, address in addresses.items():
-        await until(lambda address=address: claims_since(centre, address, position), f"a claim of {branch}")
+        await until(partial(claims_since, centre, address, position), f"a claim of {branch}")
         claimed, claimed_s = claims_since(centre, address, position)[-1]
         assert claimed == predicted[branch].next_owner not in prediction.instances
         claimed_after_s = predicted[branch].claimed_after_s

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ async def first_that_waits(user: User, words: str) -> int:
     """A create that waits for what these words say; those submitted before whoever acts below knew are completed."""
     for number in range(100):
         ticket = await user.submit(f"vm.probe-{number}", "create", spec=SMALL)
-        if await until(lambda ticket=ticket: _settled(user, ticket, words), f"a word of ticket {ticket}") == words:
+        if await until(partial(_settled, user, ticket, words), f"a word of ticket {ticket}") == words:
             return ticket
     raise AssertionError(f"no create waits and says {words!r}")
 

@@ -1,6 +1,7 @@
 """What goes wrong in the reasons: a device that hangs, or breaks off, and processes that crash of it."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from tests.support.world import World
 
@@ -23,7 +24,7 @@ def is_at_the_device(centre: World, ticket: int) -> bool:
     return any(entry.ticket == ticket and entry.ended_s is None for entry in centre.books.entries)
 
 
-def crashes(centre: World, key: str = "vm.web-1", count: int = 1, **fields: object) -> int:
+def crashes(centre: World, key: str = "vm.web-1", count: int = 1, **fields: Any) -> int:
     """A VM whose `stop` breaks off each time; returns its ticket once it has crashed so often."""
     centre.done(key, "create", spec=SMALL)
     centre.device_of("pod-1").trouble = DeviceTrouble(fail=1.0)

@@ -11,7 +11,7 @@ import pytest
 from faststream.nats import NatsBroker
 from tests.support.until import until
 
-from treeward.bus.interface import BusUnavailableError
+from treeward.bus.interface import BusUnavailableError, Stored
 from treeward.bus.nats_bus import NatsBus
 from treeward.orchestrator.api.snapshot import Bounds, Snapshots
 from treeward.orchestrator.app import answer_questions
@@ -131,7 +131,7 @@ async def test_the_tree_is_read_from_bucket_and_log_and_kept_up_to_date(api: Nat
 async def test_an_event_that_has_aged_out_of_the_log_is_told_from_the_bucket(api: NatsBus) -> None:
     position = await append(api, "vm.old", EventType.COMPLETED, definition={"cpus": 1}, pod="p1", answered=5)
     await append(api, "vm.new", EventType.COMPLETED, definition={"cpus": 1}, pod="p1", answered=6)
-    stored = []
+    stored: list[Stored] = []
     reader = await api.read(streams.state(ZONE), ">", 1, stored.append, on_lost=lambda: None)
     await until(lambda: len(stored) == 2, "both entries of the bucket")
     await reader.close()

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sysconfig
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,13 +70,21 @@ async def fill(server: EmbeddedNats, keys: Path) -> None:
                 appender.append([Draft(subject, json.dumps({"ticket": number + 1}).encode())], results.append)
             await until(lambda: len(results) == 20)
         for copied, last in ((streams.work_history(ZONE), 30), (streams.state(ZONE), 21)):
-
-            async def caught_up(copied: str = copied, last: int = last) -> bool:
-                state = await bus.state(copied)
-                return state is not None and state.last >= last
-
-            await until(caught_up)
+            await until(partial(_caught_up, bus, copied, last))
         await bus.purge(streams.work(ZONE), below=21)
+
+
+async def _caught_up(bus: NatsBus, stream: str, last: int) -> bool:
+    state = await bus.state(stream)
+    return state is not None and state.last >= last
+
+
+def _holds(found: list[Stored], count: int) -> bool:
+    return len(found) == count
+
+
+def _denied_again(bus: NatsBus, before: int) -> bool:
+    return bus.counts["violations"] > before
 
 
 async def everything(bus: NatsBus) -> dict[str, list[Stored]]:
@@ -86,7 +95,7 @@ async def everything(bus: NatsBus) -> dict[str, list[Stored]]:
         here = found[name] = []
         if state.messages:
             await bus.read(name, ">", 1, here.append, on_lost=lambda: None, purged_is_fine=True)
-            await until(lambda here=here, state=state: len(here) == state.messages, name)
+            await until(partial(_holds, here, state.messages), name)
     return found
 
 
@@ -174,5 +183,5 @@ async def test_the_key_for_copies_changes_nothing(servers: tuple[EmbeddedNats, E
         ):  # fmt: skip
             denied = bus.counts["violations"]
             bus.publish(subject, b"{}")
-            await until(lambda denied=denied: bus.counts["violations"] > denied, subject)
+            await until(partial(_denied_again, bus, denied), subject)
     assert await states(first, keys) == before

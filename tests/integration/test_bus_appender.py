@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 from tests.support.proxy import Proxy
@@ -60,8 +61,13 @@ async def test_each_call_hears_the_position_of_its_last_draft_in_the_order_of_th
         [draft(f"vm.v{number}", type_) for type_ in subjects.EVENT_TYPES[1 : 1 + sizes[number % len(sizes)]]]
         for number in range(calls)
     ]
+
+    def told(number: int, result: AppendResult) -> None:
+        order.append(number)
+        results.append(result)
+
     for number in range(calls):
-        appender.append(drafts[number], lambda result, number=number: (order.append(number), results.append(result)))
+        appender.append(drafts[number], partial(told, number))
     await until(lambda: len(results) == calls)
     assert order == list(range(calls))
     by_position = {message.position: message.subject for message in await stored(bus)}
@@ -130,8 +136,8 @@ async def test_who_appends_while_it_is_told_of_a_refusal_is_told_too(bus: NatsBu
         if number < 5:
             appender.append([draft("vm.again")], lambda _: again(number + 2))
 
-    for first in (0, 1):
-        appender.append([draft("vm.first")], lambda _, first=first: again(first))
+    appender.append([draft("vm.first")], lambda _: again(0))
+    appender.append([draft("vm.first")], lambda _: again(1))
     await until(lambda: 5 in order and 6 in order)
     assert order == [0, 1, 2, 3, 4, 5, 6]
 
@@ -377,9 +383,13 @@ async def hammer(appender: GuardedAppender, bus: NatsBus, *, disturb: Callable[[
     stopped: set[str] = set()
     for key in keys:
         go_on(key, 0)
-    for _ in range(5):
+
+    async def more_are_told(count: int) -> None:
         before = sum(map(len, told.values()))
-        await until(lambda before=before: sum(map(len, told.values())) > before + 100 or failures)
+        await until(lambda: sum(map(len, told.values())) > before + count or failures)
+
+    for _ in range(5):
+        await more_are_told(100)
         await disturb()
     going = False
     await until(lambda: len(stopped) == len(keys) or failures)

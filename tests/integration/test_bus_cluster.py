@@ -175,13 +175,16 @@ async def test_the_death_of_leaders_neither_doubles_nor_loses_nor_reorders(
     keys = [f"vm.v{number}" for number in range(20)]
     for key in keys:
         go_on(key, 0)
-    for _ in range(2):
+
+    async def more_are_told(count: int) -> None:
         before = sum(map(len, told.values()))
-        await until(lambda before=before: sum(map(len, told.values())) > before + 200 or failures, timeout_s=60)
+        await until(lambda: sum(map(len, told.values())) > before + count or failures, timeout_s=60)
+
+    for _ in range(2):
+        await more_are_told(200)
         leader = await leader_of(cluster_bus, LOG, nats_cluster)
         leader.kill()
-        before = sum(map(len, told.values()))
-        await until(lambda before=before: sum(map(len, told.values())) > before + 20 or failures, timeout_s=60)
+        await more_are_told(20)
         await asyncio.to_thread(leader.start)
     going = False
     await until(lambda: len(stopped) == len(keys) or failures, timeout_s=60)

@@ -234,13 +234,13 @@ async def test_another_server_is_found_while_nobody_answers_for_names(tmp_path: 
     loop = asyncio.get_running_loop()
     ask_the_system = loop.getaddrinfo
 
-    async def answer(host: str, port: int | None, **kinds: int) -> object:
+    async def answer(host: str, port: int | None, **kinds: int) -> Any:
         if not host.endswith(".test"):
-            return await ask_the_system(host, port, **kinds)  # type: ignore[arg-type]
+            return await ask_the_system(host, port, **kinds)
         asked.add(host)
         if host not in answers:
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
-        return await ask_the_system(answers[host], port, **kinds)  # type: ignore[arg-type]
+        return await ask_the_system(answers[host], port, **kinds)
 
     loop.getaddrinfo = answer  # type: ignore[assignment,method-assign]  # of this test's own loop
     async with contextlib.AsyncExitStack() as closing:
@@ -270,13 +270,14 @@ def test_nats_py_still_has_the_private_parts_that_the_connection_uses() -> None:
         Client._close,
         Client._process_info,
         Client._process_connect_init,
+        Client._process_ping,
+        Client._process_pong,
+        type(client._ps).parse,
     ):
-        assert inspect.iscoroutinefunction(method)
-    for method in (Client._process_ping, Client._process_pong, type(client._ps).parse):
         assert inspect.iscoroutinefunction(method)
     public = {name for name in vars(type(client._ps)) if not name.startswith("_")}
     assert public == {"parse", "reset"}, "all that nats-py asks of its parser, which is not the one used"
-    assert hasattr(TcpTransport(), "_io_writer")
+    assert hasattr(TcpTransport(), "_io_writer")  # type: ignore[no-untyped-call]
 
 
 async def test_nothing_of_a_closed_connection_goes_on_while_the_server_is_away(nats_server: EmbeddedNats) -> None:
@@ -299,6 +300,7 @@ def test_what_is_sent_over_a_link_that_has_just_closed_raises_nothing(nats_serve
         await bus.subscribe("tw.x", lambda _subject, data, _headers: heard.append(data))
         link = bus.connection._client._transport
         assert isinstance(link, TcpTransport)
+        assert link._io_writer is not None
         transport = link._io_writer.transport
         transport.abort()
         while "closed=True" not in repr(transport):

@@ -40,6 +40,12 @@ class Seen:
     def positions(self) -> list[int]:
         return [stored.position for stored in self.messages]
 
+    async def until(self, position: int) -> None:
+        await until(lambda: position in self.positions, f"position {position}")
+
+    async def until_count(self, count: int) -> None:
+        await until(lambda: len(self.messages) >= count, f"{count} messages")
+
     async def read(self, bus: NatsBus, start: int | Start | Since = 1, **options: bool) -> StreamReader:
         return await bus.read(
             STREAM, ALL, start, self.deliver, on_lost=self.on_lost, on_caught_up=self.on_caught_up, **options
@@ -93,7 +99,7 @@ async def test_a_reader_begins_where_it_is_told(bus: NatsBus) -> None:
     await since.read(bus, Since(fourth.time_s))
     await submit(bus, 1, "vm.web-3")
     for seen, positions in ((from_three, [3, 4, 5]), (news, [5]), (last, [2, 4, 5])):
-        await until(lambda seen=seen: 5 in seen.positions)
+        await seen.until(5)
         assert seen.positions == positions
     await until(lambda: 5 in since.positions)
     assert since.positions == [4, 5]
@@ -171,7 +177,7 @@ async def test_order_and_completeness_survive_links_cut_in_the_middle(
     for cut in range(5):
         for number in range(2000):
             bus.publish(subjects.work("zone-a", f"vm.web-{number}"), b"x" * 500)
-        await until(lambda cut=cut: len(seen.messages) > cut * 2000 + 100)
+        await seen.until_count(cut * 2000 + 101)
         proxy.cut()
     await until(lambda: len(seen.messages) >= 10_000)
     assert seen.positions == list(range(1, 10_001))

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
 from tests.support.credentials import accounts_of, connected_as
 from tests.support.until import until
 
-from treeward.bus.interface import Draft, Guard, Start, Stored
+from treeward.bus.appender import GuardedAppender
+from treeward.bus.interface import AppendResult, Draft, Guard, Refused, Start, Stored
 from treeward.bus.nats_bus import NatsBus
 from treeward.bus.permissions import filters
 from treeward.cli.credentials_folder import CredentialsFolder, User
@@ -331,7 +332,7 @@ async def test_everything_that_is_allowed_works(site: Site) -> None:
         fenced = await _append(agent.appender("LOG_zone-a", Guard(zone_claim, 99)), [
             Draft("tw.log.zone-a.vm.web-1.completed", b"{}")
         ])  # fmt: skip
-        assert not isinstance(fenced, int) and fenced.fenced  # type: ignore[union-attr]
+        assert isinstance(fenced, Refused) and fenced.fenced
         works(AGENT, "is refused by the log itself when it has been replaced")
         last = await agent.last("LOG_zone-a", subjects.log_of_resource("zone-a", "vm.web-1"), at_least=position)
         assert last is not None and last.position == position
@@ -391,7 +392,7 @@ async def test_everything_that_is_allowed_works(site: Site) -> None:
     print(f"{len(done)} allowed things, all work")
 
 
-async def _append(appender, drafts):  # type: ignore[no-untyped-def]
-    future = asyncio.get_running_loop().create_future()
+async def _append(appender: GuardedAppender, drafts: Sequence[Draft]) -> AppendResult:
+    future: asyncio.Future[AppendResult] = asyncio.get_running_loop().create_future()
     appender.append(drafts, future.set_result)
     return await asyncio.wait_for(future, 10.0)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.support.device import Wire, request
 from tests.support.kept import Kept, kept
 from tests.support.until import until
 
-from treeward.cli.device_check.run import RULES
+from treeward.cli.device_check.rules import RULES
 from treeward.device_guard.adapter import Errand, Finish, Verb
 from treeward.device_guard.adapters.exec import make_exec
 from treeward.device_guard.guard import Guard
@@ -88,6 +89,10 @@ async def guarded(folder: Path, *program: str, timeout_s: float = 30.0) -> Async
         wire = await connect(folder)
         yield keeper, wire
         await wire.close()
+
+
+def _has_started(keeper: Kept, times: int) -> bool:
+    return keeper.starts == times
 
 
 async def synchronize(wire: Wire, life: int, **fields: Any) -> Answer:
@@ -177,7 +182,7 @@ async def test_an_adapter_that_keeps_tickets_tells_that_it_was_done_and_nothing_
             lost = wire.send(**call_of(ticket, operation, life=ticket))
             with pytest.raises(ConnectionResetError):
                 await lost
-            await until(lambda starts=ticket + 1: keeper.starts == starts)
+            await until(partial(_has_started, keeper, ticket + 1))
             wire = await connect(tmp_path)
             told = await synchronize(wire, ticket + 1)
             assert (told.status, told.last, told.last_applied, told.begun) == ("ok", ticket, True, ticket)

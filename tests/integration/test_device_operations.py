@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.device import Simulator, simulator
@@ -25,7 +26,8 @@ async def test_a_vm_is_created_with_the_defaults_of_its_kind_and_runs(device: Si
 
 @pytest.mark.parametrize("key", ["vm.one", "volume.one", "network.one", "host.one"])
 async def test_what_exists_is_not_created_again_and_what_is_absent_not_destroyed(device: Simulator, key: str) -> None:
-    spec = {"volume": {"size_gib": 1}, "host": {"pod": "pod-1", "cpus": 1, "memory_mib": 1}}.get(key.split(".")[0])
+    specs: dict[str, dict[str, Any]] = {"volume": {"size_gib": 1}, "host": {"pod": "pod-1", "cpus": 1, "memory_mib": 1}}
+    spec = specs.get(key.split(".")[0])
     assert "does not exist" in await device.refused(key, "destroy")
     await device.applied(key, "create", spec, host="host-1")
     assert "already exists" in await device.refused(key, "create", spec, host="host-1")

@@ -19,10 +19,10 @@ async def device(tmp_path: Path) -> AsyncIterator[Simulator]:
 
 async def test_a_zombie_is_fenced_and_told_by_whom(device: Simulator) -> None:
     await device.ask("synchronize", "vm.web-1", life=7, owner="agent-2")
-    for zombie in ({"life": 6, "owner": "agent-1"}, {"life": 7, "owner": "agent-1"}):
-        answer = await device.call("vm.web-1", "create", host="host-1", **zombie)
+    for life in (6, 7):
+        answer = await device.call("vm.web-1", "create", host="host-1", life=life, owner="agent-1")
         assert (answer.status, answer.high, answer.owner) == ("fenced", 7, "agent-2")
-        assert (await device.ask("synchronize", "vm.web-1", **zombie)).status == "fenced"
+        assert (await device.ask("synchronize", "vm.web-1", life=life, owner="agent-1")).status == "fenced"
     assert not (await device.ask("observe", "vm.web-1")).exists
     assert [row[1:] for row in device.outcomes("vm.web-1")] == [("fenced", 0)] * 4
 

@@ -60,8 +60,8 @@ class Owning:
 
     def take(self, ticket: int, operation: str, *, life: int, **fields: Any) -> None:
         """A unit comes out of the mailbox; all goes on until the owner waits for the log."""
-        said = {"epoch": self.epoch, "life": life, "ticket": ticket, "previous": 0, "operation": operation} | fields
-        self.fold.on_message("vm.web-1", Message(**said), self.world.loop.now_s)
+        said: dict[str, Any] = {"life": life, "ticket": ticket, "previous": 0, "operation": operation} | fields
+        self.fold.on_message("vm.web-1", Message(epoch=self.epoch, **said), self.world.loop.now_s)
         self._go_on()
 
     def store(self) -> Event:

@@ -109,7 +109,7 @@ class PlainDevice:
             return f"verb {verb!r}"
         for name in ("zone", "kind", "id", *(("owner",) if verb in {"synchronize", "call"} else ())):
             if not isinstance(asked.get(name), str):
-                return name
+                return str(name)
         if verb in {"synchronize", "call"} and not (isinstance(asked.get("life"), int) and asked["life"] >= 0):
             return "life"
         if verb == "call" and not (isinstance(asked.get("ticket"), int) and asked["ticket"] > 0):

@@ -126,8 +126,8 @@ class Crowd:
                 if effect.events[0].type in (EventType.CRASHED, EventType.RELEASED):
                     self._send(effect.events[0].key)
             case Fetch(key):
-                position, event = self.last.get(key, (0, None))
-                copied = event.model_copy(deep=True) if event is not None else None
+                position, last = self.last.get(key, (0, None))
+                copied = last.model_copy(deep=True) if last is not None else None
                 self.owner.on_fetched(key, position, copied, self.now_s)
             case Synchronize():
                 self.synchronized.append((self.now_s, effect.key, effect.life))

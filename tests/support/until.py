@@ -3,14 +3,18 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 POLL_S = 0.01
 T = TypeVar("T")
 
 
+@overload
+async def until(condition: Callable[[], Awaitable[T | None]], what: str = "", timeout_s: float = 30.0) -> T: ...
+@overload
+async def until(condition: Callable[[], T | None], what: str = "", timeout_s: float = 30.0) -> T: ...
 async def until(
-    condition: Callable[[], T | None] | Callable[[], Awaitable[T | None]], what: str = "", timeout_s: float = 30.0
+    condition: Callable[[], Awaitable[T | None]] | Callable[[], T | None], what: str = "", timeout_s: float = 30.0
 ) -> T:
     """What `condition` says as soon as it holds; fails the test if it does not within `timeout_s` seconds."""
     give_up_s = asyncio.get_running_loop().time() + timeout_s

@@ -362,7 +362,7 @@ def test_an_owner_that_suspects_itself_says_so_and_blames_nobody() -> None:
 
 def test_the_policy_that_holds_for_a_process_is_the_one_that_is_said() -> None:
     last = event(EventType.CRASHED, ticket=12, verdict=Verdict.NOT_STARTED, reason="unreachable")
-    at = {"phase": "initialized", "ticket": 12, "crashes": 2, "retry_in_s": 1.3}
-    answer = at_owner(last, **at, restarts_max=9, restart_period_s=10.0)
+    says: dict[str, Any] = {"phase": "initialized", "ticket": 12, "crashes": 2, "retry_in_s": 1.3}
+    answer = at_owner(last, **says, restarts_max=9, restart_period_s=10.0)
     assert "crashed twice within 10 s: unreachable" in said(answer)
     assert "after more than 9 restarts it is quarantined" in said(answer)

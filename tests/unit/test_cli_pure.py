@@ -17,7 +17,7 @@ from treeward.cli.prepare import deadline_of, labels_of, read_lines
 from treeward.cli.state import age
 from treeward.cli.tree import draw
 from treeward.schemas import subjects
-from treeward.schemas.api import Capacity, ExplainRequest, HostBranch, Owner, PodBranch, TreeAnswer
+from treeward.schemas.api import Capacity, ExplainRequest, HostBranch, Owner, PodBranch, ProcessState, TreeAnswer
 from treeward.schemas.events import Event, EventType
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -115,12 +115,12 @@ def test_a_tree_shows_owners_counts_and_what_is_not_as_it_should_be() -> None:
     from rich.console import Console
 
     host = HostBranch(
-        id="h-1", state="ready", capacity=Capacity(cpus=8, memory_mib=64), used=Capacity(cpus=2, memory_mib=32),
-        counts={"vm": {"ready": 2, "crashed": 1}},
+        id="h-1", state=ProcessState.READY, capacity=Capacity(cpus=8, memory_mib=64),
+        used=Capacity(cpus=2, memory_mib=32), counts={"vm": {"ready": 2, "crashed": 1}},
     )  # fmt: skip
-    pod = PodBranch(id="p-1", state="ready", quarantined=True, owner=Owner(), hosts=[host])
+    pod = PodBranch(id="p-1", state=ProcessState.READY, quarantined=True, owner=Owner(), hosts=[host])
     owner = Owner(instance="zs-1", epoch=4, presence="present", heard_s=0.1)
-    answer = TreeAnswer(zone="zone-a", state="ready", owner=owner, pods=[pod], queued_units=3)
+    answer = TreeAnswer(zone="zone-a", state=ProcessState.READY, owner=owner, pods=[pod], queued_units=3)
     console = Console(width=200, record=True, markup=False, file=io.StringIO())
     console.print(draw(answer, hosts=True))
     text = console.export_text()

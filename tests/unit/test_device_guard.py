@@ -16,7 +16,8 @@ HERE = State(exists=True, definition={"cpus": 2})
 
 
 def wanted(state: State, *, at_host: str | None = None, record: DeviceRecord | None = None, **fields: Any) -> Any:
-    request = Synchronize(**{"seq": 1, "zone": "z", "kind": "vm", "id": "a", "life": 5, "owner": "o"} | fields)
+    said: dict[str, Any] = {"seq": 1, "zone": "z", "kind": "vm", "id": "a", "life": 5, "owner": "o"}
+    request = Synchronize(**said | fields)
     errand = decide_errand(request, record or DeviceRecord(), state, at_host=at_host, run="r")
     return None if errand is None else (errand.verb, errand.definition)
 

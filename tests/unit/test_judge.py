@@ -80,7 +80,7 @@ def without_event(books: Books, position: int) -> Books:
 
 
 RIGHT = right_books()
-ANSWER = {"operation": "start", "pod": "p", "host": "h", "definition": DEFINITION}
+ANSWER: dict[str, Any] = {"operation": "start", "pod": "p", "host": "h", "definition": DEFINITION}
 PLANTED: dict[str, tuple[Books, set[tuple[Rule, int | None]]]] = {
     "a second outcome": (
         with_event(RIGHT, logged(20, "completed", ticket=4, **ANSWER)),

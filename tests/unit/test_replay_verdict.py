@@ -128,7 +128,7 @@ def test_what_has_a_place_and_what_heads_its_resource_is_known() -> None:
 def test_a_run_in_which_everything_is_answered_is_fine() -> None:
     run = Run()
     for action in ("create", "destroy"):
-        run.answer(EventType.COMPLETED, run.submit(action))  # type: ignore[arg-type]
+        run.answer(EventType.COMPLETED, run.submit(action))
     verdict = run.verdict(None)
     assert verdict.fine
     assert verdict.outcomes == {"create": {"completed": 1}, "destroy": {"completed": 1}}

@@ -147,7 +147,8 @@ class Zone:
         message = Message(epoch=10, life=10, ticket=ticket, previous=0, operation=operation, spec=spec)
         self.owner.on_message("pod.p", message, 0.0)
         if "pod.p" in self.owner.rows and self.owner.rows["pod.p"].fetching:
-            self.owner.on_fetched("pod.p", *(self.last or (0, None)), 0.0)
+            position, last = self.last or (0, None)
+            self.owner.on_fetched("pod.p", position, last, 0.0)
         self.collect()
         return self.events[-1]
 

@@ -446,6 +446,7 @@ def test_whoever_reads_only_what_came_after_it_was_found_asks_too_and_once() -> 
     restoring, successor = Restoring("zone-a"), Restoring("zone-a")
     restoring.on_event(drifted(OnDrift.RESTORE))
     later = drifted(OnDrift.RESTORE, type=EventType.READY, life=12)
+    assert later.drift is not None
     successor.on_event(later)
     assert [unit.message_id for unit in successor.decide()] == [unit.message_id for unit in restoring.decide()]
     successor.on_event(later)

@@ -6,8 +6,8 @@ import pytest
 from tests.support.one_vm import KEY, Owner, message, said
 
 from treeward.schemas.device import Status
-from treeward.schemas.events import EventType, Verdict
-from treeward.schemas.mailbox import Mark, Outcome
+from treeward.schemas.events import EventType, Outcome, Verdict
+from treeward.schemas.mailbox import Mark
 from treeward.supervision.effects import Append, Call, Fetch
 from treeward.supervision.idle_rows import KEPT, REST_S, IdleRows
 from treeward.supervision.limits import Limits

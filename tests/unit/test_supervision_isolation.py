@@ -35,7 +35,7 @@ def sent(owner: PodOwner, key: str, operation: str, **event: Any) -> list[Effect
     kind, _, id_ = key.partition(".")
     unit = Message(epoch=EPOCH, life=EPOCH, ticket=5, previous=3, operation=operation, mark=event.pop("mark", None))
     owner.on_message(key, unit, 0.0)
-    last = {"type": EventType.COMPLETED, "life": 11, "pod": "pod-1", "host": "host-1", "answered": 3}
+    last: dict[str, Any] = {"type": EventType.COMPLETED, "life": 11, "pod": "pod-1", "host": "host-1", "answered": 3}
     last |= {"definition": {"cpus": 1}} | event
     owner.on_fetched(key, 15, Event(zone="zone-a", kind=kind, id=id_, at=AT, **last), 0.0)
     return [effect for effect in take(owner) if isinstance(effect, Append | Isolate | Synchronize)]
@@ -154,6 +154,7 @@ def test_the_owner_of_a_pod_that_was_isolated_is_claimed_anew_once() -> None:
 def test_a_host_that_was_isolated_is_made_again_as_a_new_one() -> None:
     pod = owner()
     (request,) = sent(pod, "host.host-1", "destroy", isolated=True, draining=True)
+    assert isinstance(request, Synchronize)
     pod.on_answer("host.host-1", request.token, Answer(seq=1, status=Status.OK, exists=True, definition={}), 0.0)
     call = take(pod)[-1]
     assert isinstance(call, Call)
@@ -166,7 +167,7 @@ def zone_with_an_isolated_host(vm: dict[str, Any]) -> ZoneOwner:
     """Host h1 is isolated, h2 has room; the last event of one VM."""
     zone = ZoneOwner("zone-a", EPOCH, Limits())
     spec = {"pod": "pod-1", "cpus": 8, "memory_mib": 4096}
-    events = [
+    events: list[tuple[str, str, dict[str, Any]]] = [
         ("pod", "pod-1", {"type": EventType.CLAIMED, "definition": {}}),
         ("host", "h1", {"type": EventType.COMPLETED, "definition": spec, "pod": "pod-1", "isolated": True}),
         ("host", "h2", {"type": EventType.COMPLETED, "definition": spec, "pod": "pod-1"}),
@@ -186,7 +187,7 @@ def submitted(zone: ZoneOwner, until_s: int, *, from_s: int = 1) -> list[tuple[s
 
 
 def test_what_left_an_isolated_host_and_has_no_unit_any_more_is_brought_elsewhere() -> None:
-    let_go = {"type": EventType.FAILED, "existed": True, "left": "h1", "left_pod": "pod-1"}
+    let_go: dict[str, Any] = {"type": EventType.FAILED, "existed": True, "left": "h1", "left_pod": "pod-1"}
     zone = zone_with_an_isolated_host(let_go)
     assert submitted(zone, 4) == [], "it may be on its way"
     ((key, body),) = submitted(zone, 30, from_s=4)
@@ -206,10 +207,9 @@ def said_host(zone: ZoneOwner) -> str | None:
 def test_what_is_on_its_way_is_not_asked_to_move_again() -> None:
     zone = zone_with_an_isolated_host({"type": EventType.COMPLETED, "pod": "pod-1", "host": "h1"})
     assert len(submitted(zone, 10)) == 1
-    fields = {"definition": {"cpus": 1}, "answered": 5, "ticket": 6, "operation": "migrate", "existed": True}
     left = Event(
         type=EventType.HANDED_OFF, zone="zone-a", kind="vm", id="web-1", at=AT, life=1, left="h1", left_pod="pod-1",
-        to="h2", **fields,
+        to="h2", definition={"cpus": 1}, answered=5, ticket=6, operation="migrate", existed=True,
     )  # fmt: skip
     zone.on_event(9, left, 10.0)
     assert submitted(zone, 60) == []
