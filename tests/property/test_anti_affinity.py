@@ -127,7 +127,7 @@ def test_what_moves_is_not_in_its_own_way() -> None:
     put(places, "vm.a", apart)
     assert decide_placement(places, need) is None
     with places.without(places.placed["vm.a"]):
-        moved = decide_placement(places, need, avoid=places.placed["vm.a"].host)
+        moved = decide_placement(places, need, avoid={places.placed["vm.a"].host})
     assert moved is not None
     assert decide_placement(places, need) is None
 

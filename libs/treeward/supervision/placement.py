@@ -4,7 +4,7 @@ The zone supervisor alone allocates, from its fold of `placed`, outcomes and `re
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from treeward.supervision.need import Demand, Need
 from treeward.supervision.places import Host, Places
@@ -14,14 +14,19 @@ CLOSED_SHOWN_MAX = 3
 
 
 def decide_placement(
-    places: Places, need: Need, *, named: str | None = None, avoid: str | None = None, pods: Iterable[str] | None = None
+    places: Places,
+    need: Need,
+    *,
+    named: str | None = None,
+    avoid: Set[str] = frozenset(),
+    pods: Iterable[str] | None = None,
 ) -> Host | None:
     """The host for a new resource: fits, has the labels, and keeps a spread group apart (pods first, then hosts).
 
     One that is to be apart from its group goes where that allows it, and there with the fewest others. Without a group
     the emptiest pod is taken, so that no failure domain carries all, and in it the fullest host that still fits (best
     fit by CPU, then memory), so that large requests find room later; a resource that wants no GPU leaves hosts with
-    GPUs for those that do. `named`: only that host; `avoid`: not that one (a move); `pods`: only in these. None:
+    GPUs for those that do. `named`: only that host; `avoid`: none of these (a move); `pods`: only in these. None:
     nothing fits now.
     """
     allowed = set(places.pod_capacity if pods is None else pods)
@@ -31,7 +36,7 @@ def decide_placement(
     fitting = [
         host
         for host in candidates
-        if host.name != avoid
+        if host.name not in avoid
         and host.pod in allowed
         and _takes(host, need)
         and (need.apart is None or places.members.allow(need.apart, host.pod, host.name))
@@ -60,7 +65,7 @@ def _rank(places: Places, need: Need, host: Host, load: int) -> Rank:
     return crowd, near, wasted_gpu, load, cpu_left, memory_left, host.name
 
 
-def _best_fit(places: Places, need: Need, *, avoid: str | None, allowed: set[str]) -> Host | None:
+def _best_fit(places: Places, need: Need, *, avoid: Set[str], allowed: Set[str]) -> Host | None:
     """The same without a group to spread: by sorted shelves, so that a thousand hosts cost no more than ten."""
     demand = need.demand
     by_load = sorted((places.load(pod), pod) for pod in places.pod_capacity if pod in allowed)
@@ -69,12 +74,12 @@ def _best_fit(places: Places, need: Need, *, avoid: str | None, allowed: set[str
             shelf = places.shelves.get((has_gpu, pod), [])
             for index in range(bisect_left(shelf, (demand.cpu_milli,)), len(shelf)):
                 host = places.hosts[shelf[index][2]]
-                if host.name != avoid and _takes(host, need):
+                if host.name not in avoid and _takes(host, need):
                     return host
     return None
 
 
-def fits_nowhere(places: Places, need: Need, pods: Iterable[str], *, avoid: str | None = None) -> str:
+def fits_nowhere(places: Places, need: Need, pods: Iterable[str], *, avoid: Set[str] = frozenset()) -> str:
     """Why a resource waits for a place, as one sentence; `pods` and `avoid` as they were when it was looked for."""
     hosts = [host for host in places.hosts.values() if host.has(need.requires)]
     if not places.hosts:
@@ -85,7 +90,7 @@ def fits_nowhere(places: Places, need: Need, pods: Iterable[str], *, avoid: str 
     if not any(need.demand.fits(host.capacity) for host in hosts):
         return f"larger than every host: needs {words}"
     allowed = set(pods)
-    fitting = [host for host in hosts if host.name != avoid and need.demand.fits(host.free)]
+    fitting = [host for host in hosts if host.name not in avoid and need.demand.fits(host.free)]
     if need.apart is not None and any(not host.closed and host.pod in allowed for host in fitting):
         return f"where there is room for {words}, its group {need.apart.group!r} does not allow another"
     closed = [host for host in fitting if host.closed or host.pod not in allowed]

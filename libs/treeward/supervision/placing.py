@@ -4,7 +4,7 @@ It alone allocates (DESIGN section 4), so there is no lock; and only this waits 
 that runs is without a place: what moves has its new one before it leaves, and its old one until it has arrived.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from typing import Any, NamedTuple
 
 from treeward.schemas.events import Event
@@ -75,10 +75,11 @@ class Placing:
             return self._fit(need, self.pods.open())
         pods = self._pods_for(came)
         for wanted in (came.to, named):
-            host = self._fit(need, pods, named=wanted) if wanted is not None else None
+            host = self._fit(need, pods, named=wanted, avoid=set(came.refused)) if wanted is not None else None
             if host is not None:
                 return host
-        host = self._fit(need, pods, avoid=came.left)
+        left = {came.left or ""}
+        host = self._fit(need, pods, avoid=left | set(came.refused)) or self._fit(need, pods, avoid=left)
         if host is not None:
             return host
         before = self.where.places.hosts.get(came.left or "")
@@ -95,10 +96,12 @@ class Placing:
             return pods
         return [pod for pod in pods if self.pods.share_a_device(pod, came.left_pod)]
 
-    def _fit(self, need: Need, pods: list[str], *, named: str | None = None, avoid: str | None = None) -> Host | None:
+    def _fit(
+        self, need: Need, pods: list[str], *, named: str | None = None, avoid: Set[str] = frozenset()
+    ) -> Host | None:
         return decide_placement(self.where.places, need, named=named, avoid=avoid, pods=pods)
 
-    def _why_not(self, need: Need, avoid: str | None = None) -> str:
+    def _why_not(self, need: Need, avoid: Set[str] = frozenset()) -> str:
         if self.pods.zone_closed:
             return "the zone is being drained: nothing new is placed in it"
         return fits_nowhere(self.where.places, need, self.pods.open(), avoid=avoid)
@@ -113,28 +116,30 @@ class Placing:
         own = self.where.places.placed.get(key)
         if own is None or own.leaving or own.host != asked.leaves:
             return PlaceSaid()
-        return self._find(key, own, Need.of(kind, asked.definition), asked.host, now_s)
+        return self._find(key, own, Need.of(kind, asked.definition), asked.host, now_s, refused=asked.refused)
 
     def find_for(self, key: str, now_s: float) -> PlaceSaid:
         """The same for what the zone itself wants to move, from what the fold knows of it."""
         own = self.where.places.placed[key]
         return self._find(key, own, own.need, None, now_s)
 
-    def _find(self, key: str, own: Placed, need: Need, wanted: str | None, now_s: float) -> PlaceSaid:
+    def _find(
+        self, key: str, own: Placed, need: Need, wanted: str | None, now_s: float, *, refused: Sequence[str] = ()
+    ) -> PlaceSaid:
         """`wanted`: the only host that will do. What was kept for it before is kept on if it will do as well."""
         if not self.fold_complete:
             return PlaceSaid()
         before = self.where.reserved_for(key)
         self.where.unreserve(key)
-        pods = self.pods.open()
+        pods, avoid = self.pods.open(), {own.host, *refused}
         with self.where.places.without(own):
             same = before if wanted in (None, before) else None
-            host = self._fit(need, pods, named=same, avoid=own.host) if same else None
-            host = host or self._fit(need, pods, named=wanted, avoid=own.host)
+            host = self._fit(need, pods, named=same, avoid=avoid) if same else None
+            host = host or self._fit(need, pods, named=wanted, avoid=avoid)
         if host is None and wanted is not None:
             return PlaceSaid(reason=self._why_not_on(wanted, need))
         if host is None:
-            return PlaceSaid(reason=self._why_not_elsewhere(need, own.host))
+            return PlaceSaid(reason=self._why_not_elsewhere(need, (own.host, *refused)))
         self.where.reserve(key, Placed(host.pod, host.name, need, leaving=True), now_s)
         return PlaceSaid(host=host.name, empties=not self.pods.share_a_device(host.pod, own.pod))
 
@@ -148,9 +153,10 @@ class Placing:
             return f"host {name} does not have the labels {need.labels}; it stays where it is"
         return f"host {name} has no room for it now; it stays where it is"
 
-    def _why_not_elsewhere(self, need: Need, here: str) -> str:
-        other = "" if self.pods.zone_closed else f", other than {here}"
-        return f"{self._why_not(need, here)}{other}; it stays where it is"
+    def _why_not_elsewhere(self, need: Need, avoid: Sequence[str]) -> str:
+        refused = f" and those that have refused ({', '.join(avoid[1:])})" if avoid[1:] else ""
+        other = "" if self.pods.zone_closed else f", other than {avoid[0]}{refused}"
+        return f"{self._why_not(need, set(avoid))}{other}; it stays where it is"
 
     def closed_hosts(self) -> list[str]:
         """The hosts that are to be emptied."""

@@ -18,6 +18,7 @@ class PlaceAsked(BaseModel):
     leaves: str | None = Field(default=None, description="the host that it is on")
     host: str | None = Field(default=None, description="the host that it is wanted on; none: any other")
     definition: dict[str, Any] | None = None
+    refused: tuple[str, ...] = Field(default=(), description="hosts that have refused to make it: none of these")
 
 
 class PlaceSaid(BaseModel):
