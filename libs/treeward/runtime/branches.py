@@ -16,7 +16,7 @@ from treeward.bus.interface import BusError
 from treeward.runtime import codec
 from treeward.runtime.context import Context
 from treeward.schemas import subjects
-from treeward.schemas.address import ROOT
+from treeward.schemas.address import ROOT, parse_branch
 from treeward.schemas.events import Event
 from treeward.schemas.presence import Holding
 from treeward.supervision.self_suspicion import Escalation
@@ -211,7 +211,7 @@ class Branches:
             await acting.close()
         elif acting is not None:
             self.held[claim.branch] = (claim.epoch, acting)
-            self.context.metrics.gauge(names.OWNER_EPOCH, *self._labels(claim.branch)).set(claim.epoch)
+            self.context.metrics.gauge(names.OWNER_EPOCH, *parse_branch(claim.branch)).set(claim.epoch)
             self.context.log.info(
                 "owner of a branch", branch=claim.branch, epoch=claim.epoch, reason=claim.event.reason
             )
@@ -219,12 +219,8 @@ class Branches:
     async def _end(self, branch: str) -> None:
         held = self.held.pop(branch, None)
         if held is not None:
-            self.context.metrics.gauge(names.OWNER_EPOCH, *self._labels(branch)).set(0)
+            self.context.metrics.gauge(names.OWNER_EPOCH, *parse_branch(branch)).set(0)
             await held[1].close()
-
-    def _labels(self, branch: str) -> tuple[str, str]:
-        zone, _, pod = branch.partition(".")
-        return zone, pod or "zone"
 
     async def hand_over(self, leave: Callable[[], None]) -> None:
         """Planned end: finish what is in hand, say that we leave, and wait (bounded) until others were claimed for."""

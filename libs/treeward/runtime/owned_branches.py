@@ -1,5 +1,6 @@
 """What a supervisor shows of the branches below it: whether each has an owner that acts."""
 
+from treeward.schemas.address import parse_branch
 from treeward.supervision.children import Children
 from treeward.telemetry import names
 from treeward.telemetry.metrics import Metrics
@@ -36,7 +37,7 @@ class OwnedBranches:
         self._shown = branches
         for branch in branches:
             owned = is_owned(self._children, branch, now_s)
-            self._metrics.gauge(names.BRANCH_OWNED, *_labels(branch)).set(float(owned))
+            self._metrics.gauge(names.BRANCH_OWNED, *parse_branch(branch)).set(float(owned))
 
     def close(self) -> None:
         """Show none: another supervises them now."""
@@ -45,9 +46,4 @@ class OwnedBranches:
 
     def _forget(self, branches: set[str]) -> None:
         for branch in branches:
-            self._metrics.forget(names.BRANCH_OWNED, *_labels(branch))
-
-
-def _labels(branch: str) -> tuple[str, str]:
-    zone, _, pod = branch.partition(".")
-    return zone, pod or "zone"
+            self._metrics.forget(names.BRANCH_OWNED, *parse_branch(branch))

@@ -3,10 +3,10 @@
 A pod agent does nothing else; a zone supervisor does it for a pod that no agent can take.
 """
 
-import json
 from collections.abc import Callable
 
 from treeward.bus.interface import Subscription
+from treeward.runtime.answering import serve_explain
 from treeward.runtime.background import Background
 from treeward.runtime.branch_policies import BranchPolicies
 from treeward.runtime.branches import Claimed, begun
@@ -16,6 +16,7 @@ from treeward.runtime.doubts import Doubts
 from treeward.runtime.owner_loop import OwnerLoop
 from treeward.runtime.tasks import Tasks
 from treeward.schemas import subjects
+from treeward.schemas.address import parse_branch
 from treeward.supervision.pod_owner import PodOwner
 from treeward.supervision.self_suspicion import Escalation
 from treeward.telemetry import names
@@ -27,7 +28,7 @@ class PodInCharge:
     def __init__(
         self, context: Context, claim: Claimed, device: Device | None, gave_up: Callable[[str, bool], None]
     ) -> None:
-        self.zone, _, self.pod = claim.branch.partition(".")
+        self.zone, self.pod = parse_branch(claim.branch)
         self.owner = PodOwner(
             self.zone,
             self.pod,
@@ -60,7 +61,7 @@ class PodInCharge:
     async def start(self) -> None:
         """Begin to take units."""
         await self._loop.start()
-        self._answers = await self._context.bus.serve(subjects.owner_api("explain", self.zone, self.pod), self._explain)
+        self._answers = await serve_explain(self._context, self.zone, self.pod, self._describe)
         metrics = self._context.metrics
         metrics.gauge(names.ROWS, self.zone, self.pod).follow(lambda: self.owner.in_use)
         metrics.gauge(names.MAILBOX_UNITS, self.zone, self.pod).follow(
@@ -79,12 +80,11 @@ class PodInCharge:
             self.owner.drift.look(key)
             self._loop.carry_out()
 
-    async def _explain(self, _subject: str, body: bytes) -> bytes:
-        device = self._device
-        said = self.owner.describe(body.decode(), self._context.now_s())
+    def _describe(self, key: str, now_s: float) -> dict[str, object]:
+        device, said = self._device, self.owner.describe(key, now_s)
         if isinstance(device, DeviceClient):
             said |= {"device": device.address, "link": device.link, "link_error": device.link_error}
-        return json.dumps(said).encode()
+        return said
 
     @property
     def escalation(self) -> Escalation | None:

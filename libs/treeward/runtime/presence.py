@@ -44,6 +44,11 @@ class Presence:
             subjects.presence(self.service, self.context.instance), codec.heartbeat_bytes(heartbeat)
         )
 
+    def leave(self) -> None:
+        """Say that what is held is to be claimed for others, from now on."""
+        self.leaving = True
+        self.beat()
+
     async def run(self) -> None:
         """Beat for ever; at once when a connection is back, since the server may have reported the old one."""
         self.context.bus.on_connection(self._on_connection)

@@ -33,6 +33,12 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
+def parse_branch(branch: str) -> tuple[str, str]:
+    """Zone and mailbox partition of a branch: `zone-a` stands for its partition `zone`, `zone-a.pod-1` for `pod-1`."""
+    zone, _, pod = branch.partition(".")
+    return zone, pod or ZONE_PARTITION
+
+
 class Address(NamedTuple):
     """What names a resource everywhere: its zone, its kind and its id."""
 

@@ -65,7 +65,7 @@ class Orchestrator:
                 await asyncio.sleep(DEAL_S)
             for zone in list(self.dispatching):
                 await self._stop_dispatching(zone)
-            await self.branches.hand_over(self._leave)
+            await self.branches.hand_over(self.presence.leave)
             for duty in duties:
                 duty.cancel()
         await reader.close()
@@ -209,7 +209,3 @@ class Orchestrator:
 
     async def _begin_root(self, claim: Claimed, gave_up: Callable[[str, bool], None]) -> RootInCharge:
         return await begun(RootInCharge(self.context, claim, gave_up))
-
-    def _leave(self) -> None:
-        self.presence.leaving = True
-        self.presence.beat()

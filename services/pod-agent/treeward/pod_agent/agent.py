@@ -28,11 +28,7 @@ class Agent:
         async with asyncio.TaskGroup() as group:
             duties = [group.create_task(self.branches.run()), group.create_task(self.presence.run())]
             await stopping.wait()
-            await self.branches.hand_over(self._leave)
+            await self.branches.hand_over(self.presence.leave)
             for duty in duties:
                 duty.cancel()
         await self.pods.close()
-
-    def _leave(self) -> None:
-        self.presence.leaving = True
-        self.presence.beat()

@@ -39,15 +39,11 @@ class Supervisor:
                 group.create_task(self.presence.run()),
             ]
             await stopping.wait()
-            await self.branches.hand_over(self._leave)
-            await self.orphans.hand_over(self._leave)
+            await self.branches.hand_over(self.presence.leave)
+            await self.orphans.hand_over(self.presence.leave)
             for duty in duties:
                 duty.cancel()
         await self.pods.close()
-
-    def _leave(self) -> None:
-        self.presence.leaving = True
-        self.presence.beat()
 
     async def _begin(self, claim: Claimed, gave_up: Callable[[str, bool], None]) -> ZoneInCharge:
         return await begun(ZoneInCharge(self.context, claim, gave_up, self.orphans.holdings))

@@ -5,11 +5,11 @@ is where, which only allocation waits for. Healthy pods are adopted: their owner
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Collection, Sequence
 
 from treeward.bus.interface import BusError, Reader, Start, Stored, Subscription
 from treeward.runtime import codec
+from treeward.runtime.answering import serve_explain
 from treeward.runtime.branches import Claimed
 from treeward.runtime.context import Context
 from treeward.runtime.last_events import caught_up
@@ -88,9 +88,7 @@ class ZoneInCharge:
         self._subscriptions.append(await listen_to_closed(self.context, self.children.on_closed))
         await caught_up(pods_known, f"the pods of {self.zone}")
         await self._loop.start()
-        self._subscriptions.append(
-            await self.context.bus.serve(subjects.owner_api("explain", self.zone, ZONE_PARTITION), self._explain)
-        )
+        self._subscriptions.append(await serve_explain(self.context, self.zone, ZONE_PARTITION, self.owner.describe))
         self._subscriptions.append(
             await self.context.bus.serve(subjects.owner_api("place", self.zone, ZONE_PARTITION), self._find_place)
         )
@@ -275,9 +273,6 @@ class ZoneInCharge:
             names.REASON: reason,
         }
         self.context.tracer.span(names.TAKEOVER, None, now_s, now_s, Kind.INTERNAL, attributes, always=True)
-
-    async def _explain(self, _subject: str, body: bytes) -> bytes:
-        return json.dumps(self.owner.describe(body.decode(), self.context.now_s())).encode()
 
     async def _find_place(self, _subject: str, body: bytes) -> bytes:
         """A pod's owner asks where something could go."""
