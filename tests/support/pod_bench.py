@@ -1,17 +1,16 @@
-"""A pod owner on a bench: an honest device and log, an unreliable mailbox, and an eye on every step that it takes."""
+"""A pod owner on a bench: an honest device, and an eye on every call and answer."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+
+from tests.support.owner_bench import OwnerBench
 
 from treeward.runtime.device_record import Decision, DeviceRecord
 from treeward.schemas.device import Answer, Status
-from treeward.schemas.events import Event, EventType, Outcome
-from treeward.schemas.mailbox import Mark, Message
-from treeward.supervision.effects import Abandon, Append, Call, Fetch, GiveUp, Synchronize
+from treeward.schemas.events import Event, EventType
+from treeward.supervision.effects import Abandon, Append, Call, Effect, Synchronize
 from treeward.supervision.limits import Limits
 from treeward.supervision.pod_owner import PodOwner
 
-AT = datetime(2026, 1, 1, tzinfo=UTC)
 EPOCH = 10
 KEYS = ("vm.a", "vm.b")
 OPERATIONS = ("create", "kick", "kick", "destroy", "create", "kick", "pause", "destroy")
@@ -27,36 +26,25 @@ class Request:
     """The device has begun it; only its end is outstanding."""
 
 
-class Bench:
+class Bench(OwnerBench[PodOwner]):
     """Both resources were placed in pod-1 after the claim; each has eight units in WORK."""
 
     def __init__(self) -> None:
-        self.now_s = 0.0
-        self.owner = PodOwner("zone-a", "pod-1", EPOCH, LIMITS)
-        self.log: list[tuple[int, Event]] = []
+        units = {
+            key: {number * 2 + index: op for number, op in enumerate(OPERATIONS, 1)} for index, key in enumerate(KEYS)
+        }
+        super().__init__(PodOwner("zone-a", "pod-1", EPOCH, LIMITS), EPOCH, LIMITS, units)
         self.records = {key: DeviceRecord() for key in KEYS}
         self.exists = dict.fromkeys(KEYS, False)
         self.requests: list[Request] = []
         self.abandoned: set[int] = set()
-        self.appends: list[Append] = []
-        self.fetches: list[Fetch] = []
         self.called: set[tuple[str, int, int]] = set()
         """(key, life, ticket) of every call that was ever asked for."""
         self.applied: set[tuple[str, int]] = set()
-        self.gave_up = False
-        self.units = {
-            key: {number * 2 + index: op for number, op in enumerate(OPERATIONS, 1)} for index, key in enumerate(KEYS)
-        }
-        self.marked: dict[int, Mark] = {}
         for key in KEYS:
-            self._log(self._event(key, EventType.PLACED, life=1, pod="pod-1", host="host-1", reserves={}))
+            self.store(self.event(key, EventType.PLACED, life=1, pod="pod-1", host="host-1", reserves={}))
 
     # the truth
-
-    @property
-    def last(self) -> int:
-        """The last position of the log."""
-        return EPOCH + len(self.log)
 
     def state(self, key: str, up_to: int) -> tuple[int, int, bool]:
         """(life, answered, here) of a resource as the log has it up to a position."""
@@ -69,11 +57,11 @@ class Bench:
                     life = position
         return life, answered, here
 
-    def _event(self, key: str, type_: EventType, **fields: object) -> Event:
-        kind, _, id_ = key.partition(".")
-        return Event(type=type_, zone="zone-a", kind=kind, id=id_, at=AT, **fields)  # type: ignore[arg-type]
+    def as_seen(self, key: str, up_to: int) -> tuple[int, int] | None:
+        life, answered, here = self.state(key, up_to)
+        return (life, answered) if here else None
 
-    def _log(self, event: Event) -> int:
+    def check_stored(self, event: Event) -> None:
         answered = self.state(event.key, self.last)[1] if self.log else 0
         if event.is_outcome:
             assert event.ticket is not None
@@ -83,57 +71,8 @@ class Bench:
             assert applied <= (event.type is EventType.COMPLETED), f"{event.type} of {event.ticket}, which took effect"
         else:
             assert event.answered == answered, f"{event.type} says {event.answered} is answered, not {answered}"
-        self.log.append((self.last + 1, event))
-        return self.last
 
     # what may happen
-
-    def send(self, key: str, index: int, behind: int) -> None:
-        """A dispatcher that has read the log up to some time ago sends one of the first units that it knows."""
-        life, answered, here = self.state(key, max(EPOCH, self.last - behind))
-        left = [ticket for ticket in self.units[key] if ticket > answered]
-        if not here or not left:
-            return
-        index %= min(len(left), LIMITS.window)
-        ticket = left[index]
-        previous = left[index - 1] if index else 0
-        self.deliver(
-            key,
-            Message(
-                epoch=EPOCH, life=life, ticket=ticket, previous=previous, operation=self.units[key][ticket],
-                mark=self.marked.get(ticket),
-            ),
-        )  # fmt: skip
-
-    def mark(self, key: str, index: int) -> None:
-        """Somebody cancels a unit."""
-        tickets = list(self.units[key])
-        self.marked.setdefault(tickets[index % len(tickets)], Mark(outcome=Outcome.CANCELLED, reason="on the bench"))
-
-    def deliver(self, key: str, message: Message) -> None:
-        """A message comes out of the mailbox."""
-        self.owner.on_message(key, message, self.now_s)
-        self._collect()
-
-    def acknowledge(self) -> None:
-        """The oldest append is stored, and its owner hears so."""
-        if self.appends:
-            append = self.appends.pop(0)
-            position = 0
-            for event in append.events:
-                position = self._log(event.model_copy(deep=True))
-            self.owner.on_appended(append.token, position, self.now_s)
-            self._collect()
-
-    def fetch(self, freshness: int) -> None:
-        """A replica that has what was asked for, and perhaps not all, answers the oldest fetch."""
-        if self.fetches:
-            key, at_least = self.fetches.pop(0)
-            up_to = at_least + freshness % max(1, self.last - at_least + 1)
-            found = [(position, event) for position, event in self.log if event.key == key and position <= up_to]
-            position, event = found[-1] if found else (0, None)
-            self.owner.on_fetched(key, position, event.model_copy(deep=True) if event is not None else None, self.now_s)
-            self._collect()
 
     def device(self, index: int, fate: str) -> None:
         """The device takes a step with one of the requests; `fate` decides what becomes of it."""
@@ -188,44 +127,32 @@ class Bench:
             last_applied=record.applied, begun=record.begun, exists=exists, definition={} if exists else None,
         )  # fmt: skip
         self.owner.on_answer(effect.key, effect.token, answer, self.now_s)
-        self._collect()
+        self.collect()
 
     def tick(self, seconds: float) -> None:
         """Time passes, and the owner is awake."""
         ends_s = self.now_s + seconds
         while self.now_s < ends_s:
-            self.now_s = min(ends_s, self.now_s + 0.5)
-            self.owner.tick(self.now_s)
-            self._collect()
+            super().tick(min(0.5, ends_s - self.now_s))
 
     def sleep(self, seconds: float) -> None:
         """Time passes, and the owner was held up meanwhile."""
-        self.now_s += seconds
-        self.owner.tick(self.now_s)
-        self._collect()
+        super().tick(seconds)
 
     # the eye
 
-    def _collect(self) -> None:
-        effects, self.owner.effects = self.owner.effects, []
-        for effect in effects:
-            assert not self.gave_up, f"{effect} after giving up"
-            match effect:
-                case Call():
-                    self._check_call(effect)
-                    self.requests.append(Request(effect))
-                case Synchronize():
-                    self.requests.append(Request(effect))
-                case Append():
-                    for event in effect.events:
-                        self._check_event(event)
-                    self.appends.append(effect)
-                case Fetch():
-                    self.fetches.append(effect)
-                case Abandon(token):
-                    self.abandoned.add(token)
-                case GiveUp():
-                    self.gave_up = True
+    def on_effect(self, effect: Effect) -> None:
+        match effect:
+            case Call():
+                self._check_call(effect)
+                self.requests.append(Request(effect))
+            case Synchronize():
+                self.requests.append(Request(effect))
+            case Append():
+                for event in effect.events:
+                    self._check_event(event)
+            case Abandon(token):
+                self.abandoned.add(token)
 
     def _check_call(self, call: Call) -> None:
         key, ticket = call.key, call.message.ticket
