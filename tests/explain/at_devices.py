@@ -1,9 +1,20 @@
 """Why a unit that is in hand is not answered: its device, or restarts of its process."""
 
 from tests.explain.told import Told, reason, told
-from tests.explain.trouble import SMALL, behind_others_in_line, crashes, hangs, many_crash, tries_again
+from tests.explain.trouble import (
+    SMALL,
+    TOGETHER,
+    asks_for_help,
+    behind_others_in_line,
+    crashes,
+    hangs,
+    many_crash,
+    pods_beyond_help,
+    tries_again,
+)
 from tests.support.world import world
 
+from treeward.schemas.address import ROOT
 from treeward.schemas.api import Wait
 from treeward.simulation.device import DeviceTrouble
 
@@ -132,6 +143,33 @@ def supervisor_suspects_itself() -> Told:
         return told(centre, "vm.web-1", tickets["vm.web-1"])
 
 
+@reason(
+    "the owner of its pod has asked the zone's for help",
+    Wait.BACK_OFF,
+    "The owner of pod pod-1 asked the zone supervisor for help ",
+    when=True,
+)
+def pod_asks_its_zone() -> Told:
+    with world(failed_at_once_min=TOGETHER, restart_period_s=2.0, backoff_s_min=3.0) as centre:
+        tickets = pods_beyond_help(centre, "pod-1")
+        asks_for_help(centre, "zone-a.pod-1", "vm.web-1")
+        return told(centre, "vm.web-1", tickets["vm.web-1"])
+
+
+@reason(
+    "the owner of its zone has asked root's for help",
+    Wait.BACK_OFF,
+    "The owner of zone zone-a asked root's owner for help ",
+    when=True,
+)
+def zone_asks_root() -> Told:
+    with world(pods=2, supervisors=2, agents=2, failed_at_once_min=TOGETHER, restart_period_s=2.0) as centre:
+        centre.done("zone.zone-a", "configure", zone=ROOT, spec={"backoff_min_s": 1.5, "backoff_max_s": 2})
+        tickets = pods_beyond_help(centre, "pod-1", "pod-2", restarts_max=1, backoff_min_s=0.5, backoff_max_s=1)
+        asks_for_help(centre, "zone-a", "vm.web-1")
+        return told(centre, "vm.web-1", tickets["vm.web-1"])
+
+
 @reason("its process is quarantined", Wait.QUARANTINE, "Its process is quarantined, for ")
 def resource_quarantined() -> Told:
     with world(restarts_max=2) as centre:
@@ -190,6 +228,7 @@ def old_device_does_not_let_go() -> Told:
     "its host is being fenced",
     Wait.DEVICE,
     "its device is asked to fence it: nothing on it may act any more.",
+    when=True,
 )
 def device_is_asked_to_isolate() -> Told:
     with world() as centre:

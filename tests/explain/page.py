@@ -23,6 +23,7 @@ and what has to happen next. The same is in `--json` and in the answer of [`tw.a
 | `state`, `unit` | the process, its place and its life; the unit, its attempts and its deadline |
 | `owner` | the supervisor that answers for it, and whether it is heard |
 | `budget` | crashes within the period and how many are allowed, the place in the line of its pod, and the pod's rate |
+| `help` | which supervisors above it have asked theirs for help, why, and when they are claimed anew or quarantined |
 | `owner_says`, `silent` | what its owner has in hand; who did not answer |
 
 Each row below was brought about by the services themselves in virtual time, and asked both ways; the page is made of

@@ -6,7 +6,7 @@ import pytest
 from tests.explain.page import masked, page
 from tests.explain.reasons import reasons
 from tests.explain.told import Reason, Told, told
-from tests.explain.trouble import SMALL
+from tests.explain.trouble import SMALL, TOGETHER, asks_for_help, pods_beyond_help
 from tests.support.world import ZONE, world
 
 from treeward.schemas import streams
@@ -174,6 +174,26 @@ def test_a_drained_zone_says_how_many_are_left() -> None:
         answer = centre.explain(zone=ROOT, key="zone.zone-a")
     assert "Ticket 2 drains zone zone-a, for 10 s now: closes down (by ada)." in answer.sentences
     assert "1 resource is still there." in answer.sentences
+
+
+def test_a_pod_and_a_zone_say_of_themselves_that_they_have_asked_for_help() -> None:
+    with world(pods=2, supervisors=2, agents=2, failed_at_once_min=TOGETHER, restart_period_s=2.0) as centre:
+        centre.done("zone.zone-a", "configure", zone=ROOT, spec={"backoff_min_s": 1.5, "backoff_max_s": 2})
+        pods_beyond_help(centre, "pod-1", "pod-2", restarts_max=1, backoff_min_s=0.5, backoff_max_s=1)
+        asks_for_help(centre, "zone-a", "vm.web-1")
+        pod, zone = centre.explain(key="pod.pod-1"), centre.explain(zone=ROOT, key="zone.zone-a")
+        centre.until(lambda: centre.events["zone.zone-a"][-1].attempts == 1, "the claim that root's owner makes")
+        made_s = centre.events["zone.zone-a"][-1].at.timestamp()
+        centre.run_for(1.0)
+        claimed = centre.explain(zone=ROOT, key="zone.zone-a")
+    assert [each.branch for each in pod.help] == ["zone-a.pod-1", "zone-a"]
+    assert pod.help[0].quarantine_at is not None and pod.help[0].claim_at is None
+    (asks,) = zone.help
+    assert (asks.branch, "2 of its 2 pods need help" in asks.reason, asks.quarantine_at) == ("zone-a", True, None)
+    assert asks.claim_at is not None
+    assert abs(asks.claim_at.timestamp() - made_s) < 0.5, "it was claimed anew when that was said"
+    assert any("zone zone-a is claimed anew in" in sentence for sentence in zone.sentences)
+    assert claimed.help == [], "who was claimed for has not asked"
 
 
 def test_a_mark_on_what_the_device_may_have_carried_out_is_no_promise() -> None:

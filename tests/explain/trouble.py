@@ -9,6 +9,7 @@ from treeward.simulation.device import DeviceTrouble
 
 SOON_S = 0.2
 SMALL = {"cpus": 0.1, "memory_mib": 16}
+TOGETHER = 4
 
 
 def hangs(centre: World, key: str = "vm.web-1") -> int:
@@ -59,3 +60,31 @@ def behind_others_in_line(centre: World, keys: Iterable[str], place: int) -> str
     places = {centre.owner_says(key, "pod-1")["line_place"]: key for key in keys}
     assert place in places, places
     return places[place]
+
+
+def pods_beyond_help(centre: World, *pods: str, **policies: Any) -> dict[str, int]:
+    """Pods whose devices answer and fail every call, while none of their processes is to blame: key -> ticket."""
+    homes: dict[str, list[str]] = {pod: [] for pod in pods}
+    for number in range(1, 3 * TOGETHER * len(pods) + 1):
+        created = centre.done(f"vm.web-{number}", "create", spec=SMALL)
+        if created.pod in homes:
+            homes[created.pod].append(created.key)
+    for pod in pods:
+        centre.done(f"pod.{pod}", "configure", spec=policies | {"kinds": {"vm": {"restarts_max": 1000}}})
+    centre.run_for(3.0)  # what went well just now is forgotten
+    tickets: dict[str, int] = {}
+    for pod in pods:
+        assert len(homes[pod]) >= TOGETHER
+        centre.device_of(pod).trouble = DeviceTrouble(fail=1.0)
+        tickets |= {key: centre.submit(key, "stop", attempts_max=1000) for key in homes[pod]}
+    return tickets
+
+
+def asks_for_help(centre: World, branch: str, key: str) -> None:
+    """Return while the owner of that branch has asked for help and the process waits for its next attempt."""
+    for _ in range(600):
+        asking = centre.explain(key=key).help
+        if any(each.branch == branch and each.claim_at is not None for each in asking):
+            return tries_again(centre, key)
+        centre.run_for(SOON_S / 2)
+    raise AssertionError(f"{branch} asks nobody for help")

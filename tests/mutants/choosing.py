@@ -83,6 +83,14 @@ CHOOSING = (
         (CHILDREN,),
     ),
     Mutant(
+        "pods that failed together must ask together",
+        "6.appeal",
+        S + "escalations.py",
+        "branch in self._troubles or now_s - asked_s <= WELL_PERIODS * self._policy(branch).period_s",
+        "branch in self._troubles",
+        (CHILDREN,),
+    ),
+    Mutant(
         "who is named once more may ask root once more",
         "6.appeal",
         S + "children.py",

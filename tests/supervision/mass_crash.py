@@ -102,8 +102,9 @@ class OtherPod:
         self._running = running
         self._pause_s = 1.0 / units_per_s
         self._submitted: dict[int, float] = {}
+        self._answered: dict[int, float] = {}
+        """Outcomes that were read, some of them before the receipt of their unit was here."""
         self._read = 0
-        """So many events belong to what was taken before."""
 
     async def run(self) -> None:
         """Submit until cancelled."""
@@ -121,11 +122,13 @@ class OtherPod:
         submitted, self._submitted = self._submitted, {}
         answers = self._running.answers
         await until(lambda: all((ZONE, ticket) in answers for ticket in submitted), "the other pod's units", 120.0)
-        stored = {row.event.ticket: row.at_s for row in self._running.events[self._read :] if row.event.is_outcome}
+        for row in self._running.events[self._read :]:
+            if row.event.is_outcome and row.event.pod == OTHER and row.event.ticket is not None:
+                self._answered[row.event.ticket] = row.at_s
         self._read = len(self._running.events)
         if not submitted:
             return None
-        took_ms = sorted(1000.0 * (stored[ticket] - at_s) for ticket, at_s in submitted.items())
+        took_ms = sorted(1000.0 * (self._answered.pop(ticket) - at_s) for ticket, at_s in submitted.items())
         count = len(took_ms)
         p50, p99 = took_ms[count // 2], took_ms[min(count - 1, count * 99 // 100)]
         return Delays(count, round(p50, 1), round(p99, 1), round(took_ms[-1], 1))
@@ -244,8 +247,10 @@ class Keys:
 
 async def _grown(count: Callable[[], int], wanted: int, what: str) -> None:
     """Wait until so many are done; fails when none is added for `STANDSTILL_S`."""
-    while (done := count()) < wanted:
-        await until(lambda done=done: count() > done, f"{what}: {done} of {wanted}", STANDSTILL_S)
+    done = count()
+    while done < wanted:
+        before = done
+        done = await until(lambda: now if (now := count()) > before else 0, f"{what}: {done} of {wanted}", STANDSTILL_S)  # noqa: B023
 
 
 async def _all_answered(running: Stack, tickets: Sequence[int]) -> None:

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from tests.support.api_facts import KEY, NOW_S, POD, PRESENT, SENT, ZONE, event, facts, unit, unplaced
 
+from treeward.orchestrator.api.asking import Does, asking_of
 from treeward.orchestrator.api.explaining import explain, explain_unknown
 from treeward.orchestrator.api.facts import Answered, Asked, Branch, OwnerSays, Presence, Submitted
 from treeward.orchestrator.describe import Held
@@ -353,11 +355,34 @@ def test_an_owner_that_suspects_itself_says_so_and_blames_nobody() -> None:
     last = event(EventType.CRASHED, ticket=12, verdict=Verdict.MAYBE_STARTED, reason="failed")
     answer = at_owner(
         last, phase="initialized", ticket=12, retry_in_s=1.3, suspects="the device is reached, and fails",
-        suspects_for_s=5.0, escalated="nothing has helped for 60 s: the device accepted no life",
+        suspects_for_s=5.0,
     )  # fmt: skip
     assert "It is tried again in 1.3 s, and that does not count against it." in said(answer)
     assert "its owner suspects itself (the device is reached, and fails), and blames none of them." in said(answer)
-    assert "for help: nothing has helped for 60 s: the device accepted no life." in said(answer)
+
+
+@pytest.mark.parametrize(
+    ("does", "sentence"),
+    [
+        (None, "nothing is known yet of what is done about it."),
+        ({"claim_in_s": 1.5}, "pod pod-1 is claimed anew in 1.5 s, for another instance if there is one."),
+        ({"claim_in_s": 0.0}, "pod pod-1 is claimed anew now, for another instance if there is one."),
+        ({}, "it is claimed anew as soon as there is another instance."),
+        (
+            {"hopeless": True, "quarantine_in_s": 2.0},
+            "no further claim of it would help, and in 2.0 s it is quarantined unless root gives the zone to another "
+            "before.",
+        ),
+        ({"hopeless": True}, "no further claim of it would help, and it is quarantined."),
+    ],
+)
+def test_a_supervisor_that_has_asked_for_help_is_told_with_what_comes_of_it(
+    does: dict[str, Any] | None, sentence: str
+) -> None:
+    asking = asking_of("zone-a.pod-1", "nothing helps", NOW_S - 3.0, Does(**does) if does is not None else None, NOW_S)
+    answer = explain(replace(facts(), asking=(asking,)), Asked(key=KEY))
+    begin = "The owner of pod pod-1 asked the zone supervisor for help 3.0 s ago: nothing helps; "
+    assert begin + sentence in answer.sentences
 
 
 def test_the_policy_that_holds_for_a_process_is_the_one_that_is_said() -> None:

@@ -9,6 +9,7 @@ from treeward.schemas.presence import Heartbeat, Holding
 from treeward.supervision.appeal import Appeal
 from treeward.supervision.children import Children
 from treeward.supervision.effects import ClaimBranch
+from treeward.supervision.escalations import Escalations
 from treeward.supervision.limits import Limits
 
 LIMITS = Limits()
@@ -327,6 +328,26 @@ def test_who_was_claimed_for_because_the_one_before_had_asked_does_not_ask_again
         children.on_heartbeat(beat, 101.0)
     (claim,) = children.decide(101.5)
     assert (claim.branch, claim.instance, claim.asked) == ("z", "s2", True)
+
+
+def test_who_asked_and_was_claimed_anew_needs_help_until_it_has_been_well_for_a_while() -> None:
+    escalations = Escalations(LIMITS)
+
+    def hear(branch: str, epoch: int, now_s: float, escalated: str | None = "nothing helps") -> None:
+        escalations.hear(Holding(branch=branch, epoch=epoch, escalated=escalated), now_s - 1.0, now_s)
+
+    period_s = LIMITS.restart_period_s
+    hear("z.p1", 5, 100.0)
+    hear("z.p2", 6, 100.0)
+    assert escalations.troubled(100.0) == 2
+    hear("z.p2", 7, 101.0, None)
+    assert escalations.troubled(101.0) == 2, "it was claimed anew just now"
+    assert escalations.troubled(100.0 + 2 * period_s) == 2
+    assert escalations.troubled(100.1 + 2 * period_s) == 1, "it is well, and the other still asks"
+    escalations.on_quarantined("z.p1", True)
+    assert escalations.troubled(102.0) == 1
+    escalations.forget("z.p2")
+    assert escalations.troubled(102.0) == 0
 
 
 def test_who_is_named_once_more_is_still_the_one_that_was_asked_for() -> None:

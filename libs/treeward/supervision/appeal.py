@@ -43,3 +43,9 @@ class Appeal:
             return ()
         self.escalation = None
         return hopeless
+
+    def quarantine_in_s(self, now_s: float) -> float | None:
+        """How long it waits for root's answer before it quarantines; None: it asks nothing."""
+        if self.escalation is None or self._since_s is None:
+            return None
+        return max(0.0, self._since_s + self._patience_s - now_s)

@@ -217,6 +217,20 @@ class Children:
             return None  # out of reach, and nobody is nearer
         return f"{branch.owner} cannot help it: {trouble.reason}"
 
+    def describe_help(self, branch: str, now_s: float) -> dict[str, float | bool] | None:
+        """What is done about a branch whose owner asks for help; None: it does not, as far as was heard.
+
+        `claim_in_s`: when it is claimed anew, absent if no claim is to come; `hopeless`: none would help any more.
+        """
+        trouble, known = self.escalations.said_by(branch), self.branches.get(branch)
+        if trouble is None or known is None or branch in self.escalations.quarantined:
+            return None
+        said: dict[str, float | bool] = {"hopeless": trouble.hopeless}
+        nowhere = trouble.out_of_reach and not self._others(known, self.alive(now_s))
+        if not trouble.hopeless and not nowhere:
+            said["claim_in_s"] = max(0.0, trouble.not_before_s - now_s)
+        return said
+
     def _had_its_time(self, branch: Branch, now_s: float) -> bool:
         """Whether its owner has had the time to begin, which grows with each claim that nobody acted on."""
         grace_s = min(self.limits.backoff_s_max, self.limits.epoch_grace_s * 2.0 ** min(branch.failures, 16))

@@ -38,6 +38,8 @@ class Escalations:
         self._default = restart_policy(limits, "pod", ())
         self._troubles: dict[str, Trouble] = {}
         self._in_a_row: dict[str, int] = {}
+        self._asked_s: dict[str, float] = {}
+        """When a branch last began to ask."""
 
     def hear(self, held: Holding, claimed_s: float, now_s: float) -> None:
         """The owner of a branch, claimed at `claimed_s`, says how it fares; in each epoch the first trouble counts."""
@@ -45,10 +47,11 @@ class Escalations:
         if held.escalated is None:
             self._troubles.pop(held.branch, None)
         elif known is None or known.epoch != held.epoch:
-            policy = self.policies.get(held.branch, self._default)
+            policy = self._policy(held.branch)
             well = now_s - claimed_s > WELL_PERIODS * policy.period_s
             count = 0 if well else self._in_a_row.get(held.branch, 0)
             self._in_a_row[held.branch] = count + 1
+            self._asked_s[held.branch] = now_s
             jitter = jitter_of(held.branch, held.epoch)
             decision = decide_restart(policy, restarted_at_s=[now_s] * count, now_s=now_s, jitter=jitter)
             delay_s = policy.backoff_s_max if isinstance(decision, Escalate) else decision.delay_s
@@ -62,10 +65,24 @@ class Escalations:
         trouble = self._troubles.get(branch)
         return trouble if trouble is not None and not trouble.hopeless and now_s >= trouble.not_before_s else None
 
-    @property
-    def troubled(self) -> int:
-        """How many branches need help at present, those in quarantine left out."""
-        return sum(branch not in self.quarantined for branch in self._troubles)
+    def said_by(self, branch: str) -> Trouble | None:
+        """What its owner says, whether or not its time has come."""
+        return self._troubles.get(branch)
+
+    def troubled(self, now_s: float) -> int:
+        """How many branches need help: they say so, or were claimed anew for it and have not been well since.
+
+        Two that failed in the same moment do not ask in the same moment again: whoever was just claimed for has to fail
+        for a while before it does. Those in quarantine are left out.
+        """
+        return sum(
+            branch in self._troubles or now_s - asked_s <= WELL_PERIODS * self._policy(branch).period_s
+            for branch, asked_s in self._asked_s.items()
+            if branch not in self.quarantined
+        )
+
+    def _policy(self, branch: str) -> RestartPolicy:
+        return self.policies.get(branch, self._default)
 
     def hopeless(self) -> list[tuple[str, str]]:
         """`(branch, why)` of those for which no further claim would help."""
@@ -81,11 +98,11 @@ class Escalations:
             self.quarantined.add(branch)
         elif branch in self.quarantined:
             self.quarantined.discard(branch)
-            self._in_a_row.pop(branch, None)
-            self._troubles.pop(branch, None)
+            for known in (self._in_a_row, self._asked_s, self._troubles):
+                known.pop(branch, None)
 
     def forget(self, branch: str) -> None:
         """The branch does not exist any more."""
         self.on_quarantined(branch, False)
-        for known in (self._troubles, self._in_a_row, self.policies):
+        for known in (self._troubles, self._in_a_row, self._asked_s, self.policies):
             known.pop(branch, None)

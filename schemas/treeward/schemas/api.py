@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from treeward.schemas.events import Drift, EventType, Outcome, Verdict
 from treeward.schemas.units import SteeringOperation
-from treeward.schemas.waits import Budget, Steered
+from treeward.schemas.waits import Budget, Help, Steered
 
 RESOURCES_IN_ANSWER_MAX = 500
 """So that an answer stays well below the bus's largest message of 1 MiB."""
@@ -288,6 +288,7 @@ class ExplainAnswer(_Answer):
     next_at: datetime | None = Field(default=None, description="when, if that is known")
     steered: list[Steered] = Field(default_factory=list, description="by whom it is held, and why")
     budget: Budget | None = None
+    help: list[Help] = Field(default_factory=list, description="which supervisors above it have asked theirs for help")
     state: ResourceState | None = None
     owner: Owner | None = Field(default=None, description="the supervisor that answers for its process")
     owner_says: dict[str, Any] | None = Field(default=None, description="what it has in hand; none: no answer in time")

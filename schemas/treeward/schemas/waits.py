@@ -29,3 +29,15 @@ class Budget(_Part):
     line_place: int | None = Field(default=None, description="how many stand before it to be restarted; none: no line")
     line_of: int = 0
     restarts_per_s: float | None = None
+
+
+class Help(_Part):
+    """A supervisor that cannot help what is below it, and has asked the one above it for help."""
+
+    branch: str = Field(description="whose owner asks: `<zone>.<pod>` asks the zone's owner, `<zone>` asks root's")
+    reason: str
+    since: datetime | None = Field(default=None, description="when that was first heard")
+    claim_at: datetime | None = Field(default=None, description="when it is claimed anew; none: it is not, or unknown")
+    quarantine_at: datetime | None = Field(
+        default=None, description="when a pod that no claim has helped is quarantined; none: it is not, or unknown"
+    )

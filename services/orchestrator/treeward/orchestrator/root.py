@@ -1,13 +1,13 @@
 """Root, owned in one epoch: zones are its children; it makes their streams and claims them for zone supervisors."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from typing import Any
 
 from treeward.bus.interface import BusError, BusUnavailableError, Reader, Refused, Start, Stored, Subscription
 from treeward.runtime import codec
 from treeward.runtime.branches import Claimed
+from treeward.runtime.answering import serve_explain
 from treeward.runtime.context import Context
 from treeward.runtime.last_events import caught_up
 from treeward.runtime.owned_branches import OwnedBranches
@@ -78,14 +78,13 @@ class RootInCharge:
         self._subscriptions.append(await listen_to_closed(self.context, self.children.on_closed))
         await caught_up(known, "the log of root")
         await self._loop.start()
-        self._subscriptions.append(
-            await self.context.bus.serve(subjects.owner_api("explain", ROOT, ZONE_PARTITION), self._explain)
-        )
+        self._subscriptions.append(await serve_explain(self.context, ROOT, ZONE_PARTITION, self.describe))
         self._tasks.spawn(self._supervise())
         self._tasks.spawn(self._keep_all_streams())
 
-    async def _explain(self, _subject: str, body: bytes) -> bytes:
-        return json.dumps(self.owner.describe(body.decode(), self.context.now_s())).encode()
+    def describe(self, key: str, now_s: float) -> dict[str, object]:
+        """What its owner knows of a zone, and what is done about its asking for help."""
+        return self.owner.describe(key, now_s) | {"help": self.children.describe_help(key.partition(".")[2], now_s)}
 
     def _on_lost(self) -> None:
         self._gave_up("the log of root no longer has what comes next", False)

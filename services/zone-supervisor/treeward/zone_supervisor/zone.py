@@ -88,7 +88,7 @@ class ZoneInCharge:
         self._subscriptions.append(await listen_to_closed(self.context, self.children.on_closed))
         await caught_up(pods_known, f"the pods of {self.zone}")
         await self._loop.start()
-        self._subscriptions.append(await serve_explain(self.context, self.zone, ZONE_PARTITION, self.owner.describe))
+        self._subscriptions.append(await serve_explain(self.context, self.zone, ZONE_PARTITION, self.describe))
         self._subscriptions.append(
             await self.context.bus.serve(subjects.owner_api("place", self.zone, ZONE_PARTITION), self._find_place)
         )
@@ -249,7 +249,7 @@ class ZoneInCharge:
         before = self._appeal.escalation
         escalations = self.children.escalations
         pods = len(self.children.branches.keys() - escalations.quarantined)
-        found = self._appeal.decide(escalations.hopeless(), troubled=escalations.troubled, pods=pods, now_s=now_s)
+        found = self._appeal.decide(escalations.hopeless(), troubled=escalations.troubled(now_s), pods=pods, now_s=now_s)
         if before is None and self._appeal.escalation is not None:
             reason = self._appeal.escalation.reason
             self.context.log.warning("cannot help most of its pods, and asks root", zone=self.zone, reason=reason)
@@ -259,6 +259,14 @@ class ZoneInCharge:
     def escalation(self) -> Escalation | None:
         """What it asks of root; it goes on meanwhile."""
         return self._appeal.escalation
+
+    def describe(self, key: str, now_s: float) -> dict[str, object]:
+        """What its owner knows of a resource; of a pod also what is done about its asking for help."""
+        kind, _, pod = key.partition(".")
+        help_ = self.children.describe_help(f"{self.zone}.{pod}", now_s) if kind == "pod" else None
+        if help_ is not None and help_["hopeless"]:
+            help_ |= {"quarantine_in_s": self._appeal.quarantine_in_s(now_s) or 0.0}
+        return self.owner.describe(key, now_s) | {"help": help_}
 
     def _is_new(self, claim: effects.ClaimBranch) -> bool:
         pod = claim.branch.partition(".")[2]

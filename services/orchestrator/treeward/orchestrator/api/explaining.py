@@ -5,6 +5,7 @@ holds it in WORK, its owner, its process, its device. Of a unit behind others th
 those, since that is what everything behind it waits for.
 """
 
+from treeward.orchestrator.api.asking import asking_in_words
 from treeward.orchestrator.api.cause import Cause
 from treeward.orchestrator.api.facts import Asked, Facts
 from treeward.orchestrator.api.held_words import explain_held
@@ -13,6 +14,7 @@ from treeward.orchestrator.api.resource import (
     at,
     budget_of,
     doubt_of,
+    help_of,
     owner_of,
     process_of,
     queued_unit,
@@ -50,6 +52,7 @@ def explain(facts: Facts, asked: Asked) -> ExplainAnswer:
         next_at=at(cause.next_s),
         steered=steered_of(facts),
         budget=budget_of(facts),
+        help=help_of(facts),
         unit=queued_unit(unit, stage_of(facts, unit)) if unit is not None else None,
         behind=ahead,
         state=state_of(facts),
@@ -117,7 +120,8 @@ def _explain_waiting(facts: Facts, asked: Asked, unit: UnitHeld, ahead: list[int
     held = explain_held(facts, asked, unit) if unit.mark is None else None
     if not ahead:
         cause = held or _explain_first(facts, unit)
-        said += [*cause.sentences, *_explain_doubt(facts), *_explain_chances(facts, unit), *_explain_place(facts)]
+        said += [*cause.sentences, *_explain_doubt(facts), *_explain_chances(facts, unit), *asking_in_words(facts)]
+        said += _explain_place(facts)
         return cause._replace(sentences=said)
     head, queue = units_of(facts)[0], facts.queue
     assert queue is not None, "the unit is from that queue"
@@ -130,7 +134,7 @@ def _explain_waiting(facts: Facts, asked: Asked, unit: UnitHeld, ahead: list[int
     first = (explain_held(facts, asked, head) if head.mark is None else None) or _explain_first(facts, head)
     word = head.operation or "its body is not in memory"
     said.append(f"Of the first of them, ticket {head.ticket} ({word}):")
-    said += [*first.sentences, *_explain_doubt(facts), *_explain_chances(facts, head)]
+    said += [*first.sentences, *_explain_doubt(facts), *_explain_chances(facts, head), *asking_in_words(facts)]
     if held is not None and not unit.sent:
         said.append(f"And of ticket {unit.ticket} itself:")
         said += held.sentences

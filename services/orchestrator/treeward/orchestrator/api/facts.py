@@ -78,8 +78,6 @@ class OwnerSays(BaseModel):
     suspects: str | None = None
     """Why its owner suspects itself: most of its processes failed at once."""
     suspects_for_s: float | None = None
-    escalated: str | None = None
-    """What its owner has asked its supervisor for help with."""
 
     @classmethod
     def parse(cls, body: bytes | None) -> "OwnerSays | None":
@@ -108,6 +106,23 @@ class Steering(NamedTuple):
     ticket: int | None = None
     since_s: float | None = None
     reason: str | None = None
+
+
+class Asking(NamedTuple):
+    """A supervisor that has asked its own for help, and what is done about it; times are Unix seconds."""
+
+    branch: str
+    """As heartbeats name it: `<zone>`, or `<zone>.<pod>`."""
+    reason: str
+    since_s: float
+    hopeless: bool = False
+    """No further claim would help."""
+    claim_s: float | None = None
+    """When it is claimed anew; None: it is not, or nobody said."""
+    quarantine_s: float | None = None
+    """When it is quarantined; None: it is not, or nobody said."""
+    answered: bool = True
+    """Its supervisor has said what it does about it; it may not have heard of it yet."""
 
 
 class Answered(NamedTuple):
@@ -162,6 +177,8 @@ class Facts:
     limits: Limits = DEFAULTS
     steered: tuple[Steering, ...] = ()
     """What holds it back, or what is below it: the widest first."""
+    asking: tuple[Asking, ...] = ()
+    """The supervisors above it that have asked theirs for help: that of its pod first."""
     emptying: dict[str, Any] | None = None
     """How far the drain of this host, pod or zone is: how many are `left`, and how many cannot leave."""
 

@@ -108,6 +108,8 @@ def _explain_hand(facts: Facts, says: OwnerSays, taken: str) -> Cause:
     match says.phase:
         case "called":
             at_it = f"{taken}; the device has been at it for {span(says.called_s or 0.0)}"
+            if says.operation == "isolate":
+                at_it = f"{taken}; its device is asked to fence it: nothing on it may act any more"
             limit = f"After {facts.limits.call_timeout_s:g} s without an answer its process crashes"
             called_s = now_s - (says.called_s or 0.0)
             text = f"{at_it}. {limit}, and the next life asks the device what became of it."
@@ -117,9 +119,6 @@ def _explain_hand(facts: Facts, says: OwnerSays, taken: str) -> Cause:
         case "synchronizing":
             text = f"{taken}; the device was asked to accept the new life and has not answered yet."
             return Cause(Wait.DEVICE, [text, *_link(says)], "the device accepts the new life", None, taken_s)
-        case "isolating":
-            text = f"{taken}; its device is asked to fence it: nothing on it may act any more."
-            return Cause(Wait.DEVICE, [text, *_link(says)], "the device has fenced it", None, taken_s)
         case "asking" | "emptying":
             return Cause(Wait.HAND_OFF, [_moving(says, taken), *_link(says)], "it leaves its host", None, taken_s)
         case "initialized" if says.line_place is not None:
@@ -185,10 +184,9 @@ def _suspicion(facts: Facts, says: OwnerSays) -> list[str]:
     """What its owner thinks of itself."""
     if says.suspects is None:
         return []
-    branch, parent = facts.branch_in_words, facts.parent_in_words
+    branch = facts.branch_in_words
     said = f"Most processes of {branch} failed at once {ago(says.suspects_for_s or 0.0)}: its owner suspects itself"
-    asked = [f"It has asked {parent} for help: {says.escalated}."] if says.escalated is not None else []
-    return [f"{said} ({says.suspects}), and blames none of them.", *asked]
+    return [f"{said} ({says.suspects}), and blames none of them."]
 
 
 def _explain_room(facts: Facts, says: OwnerSays, taken: str) -> Cause:

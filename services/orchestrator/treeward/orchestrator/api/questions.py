@@ -8,6 +8,7 @@ from itertools import chain
 
 from treeward.bus.interface import NoSuchZoneError
 from treeward.orchestrator.api import history
+from treeward.orchestrator.api.asking import with_asking
 from treeward.orchestrator.api.explaining import explain, explain_unknown
 from treeward.orchestrator.api.facts import Asked, Facts
 from treeward.orchestrator.api.gathering import ASK_S, Gathering
@@ -141,7 +142,8 @@ class Questions:
 
     async def _facts(self, gathering: Gathering, key: str, held: Held | None) -> Facts:
         facts = await gathering.facts_of(key, held, always_ask=True)
-        return await with_steering(self._context.bus, facts, timeout_s=ASK_S)
+        facts = await with_steering(self._context.bus, facts, timeout_s=ASK_S)
+        return await with_asking(self._context.bus, self._presences, facts, timeout_s=ASK_S)
 
     async def _with_others(self, zone: str, asked: Asked, held: Held | None) -> Asked:
         """Whose the tickets are that the first units wait for."""

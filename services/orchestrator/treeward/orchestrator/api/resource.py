@@ -7,7 +7,7 @@ from treeward.orchestrator.describe import QueueHeld, UnitHeld
 from treeward.schemas.address import SUPERVISED_KINDS
 from treeward.schemas.api import Doubt, Owner, ProcessState, QueuedUnit, ResourceState, Silent, Stage
 from treeward.schemas.events import EventType, Verdict
-from treeward.schemas.waits import Budget, Steered
+from treeward.schemas.waits import Budget, Help, Steered
 from treeward.supervision.drift import standing_drift
 from treeward.supervision.knowledge import began_at, pod_of
 
@@ -152,6 +152,20 @@ def budget_of(facts: Facts) -> Budget | None:
         line_of=says.line_of,
         restarts_per_s=says.restarts_per_s,
     )
+
+
+def help_of(facts: Facts) -> list[Help]:
+    """Who has asked for help above it, as it is answered."""
+    return [
+        Help(
+            branch=each.branch,
+            reason=each.reason,
+            since=at(each.since_s),
+            claim_at=at(each.claim_s),
+            quarantine_at=at(each.quarantine_s),
+        )
+        for each in facts.asking
+    ]
 
 
 def owner_of(branch: Branch) -> Owner:

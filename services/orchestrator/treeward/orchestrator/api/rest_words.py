@@ -1,5 +1,6 @@
 """What is said of a ticket that waits no more, and of a resource that is at rest: part of `explaining`, pure too."""
 
+from treeward.orchestrator.api.asking import asking_in_words
 from treeward.orchestrator.api.cause import Cause
 from treeward.orchestrator.api.facts import Asked, Facts
 from treeward.orchestrator.api.held_words import drain_in_words, pause_in_words
@@ -72,7 +73,7 @@ def explain_resource(facts: Facts, name: str) -> Cause:
     ticket = f" of ticket {event.ticket}" if event.ticket is not None else ""
     since = f"{ago(facts.now_s - last.stored_s)}{because(event.reason)}"
     said = [f"{there}.", f"The last that was said of it is `{event.type.value}`{ticket}, {since}.", *waits]
-    said += _explain_steering(facts)
+    said += [*_explain_steering(facts), *asking_in_words(facts)]
     if event.quarantined:
         text = "It is quarantined: what is submitted waits until somebody submits `release`."
         then = f"somebody submits `release` for {name}"
