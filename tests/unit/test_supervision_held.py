@@ -49,6 +49,16 @@ def test_nothing_is_sent_into_a_paused_pod_until_it_is_resumed() -> None:
     assert [ticket for ticket, _ in dispatching.sent()] == [5, 6]
 
 
+def test_a_pause_of_a_host_holds_what_is_asked_of_it_and_nothing_that_is_on_it() -> None:
+    dispatching = Dispatching()
+    dispatching.work(5, "pause", "host.host-1")
+    dispatching.work(6, "resize", "host.host-1", spec={"cpus": 2})
+    dispatching.work(7, "start")
+    assert [ticket for ticket, _ in dispatching.sent()] == [5, 7]
+    dispatching.work(8, "resume", "host.host-1")
+    assert [ticket for ticket, _ in dispatching.sent()] == [6, 8]
+
+
 def test_a_unit_that_names_a_ticket_of_another_resource_marks_nothing() -> None:
     dispatching = Dispatching()
     dispatching.work(5, "start", OTHER)

@@ -32,7 +32,9 @@ def pause(
 ) -> None:
     """Hold what comes behind this for a resource, or for all in a pod, until `resume`.
 
-    A whole zone is paused as root.zone.ID: nothing of it is sent any more. `treeward explain` tells who did it and why.
+    A whole zone is paused as root.zone.ID: nothing of it is sent any more. Of a host it holds units on the host itself
+    (its resize, its destroy); what is placed there goes on: pause that, or the pod. `treeward explain` tells who did it
+    and why.
     """
     Asking(reason, by, wait, timeout, server, as_json).submit(address, "pause")
 
