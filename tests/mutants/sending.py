@@ -224,8 +224,8 @@ SENDING = (
         "what is replaced in the bucket meanwhile is missed",
         "H10",
         ZONE_OWNER,
-        "                self._folded_up_to + 1,\n",
-        "                Start.NEW,\n",
+        "self._folded_up_to + 1, self._on_log, self._on_folded",
+        "Start.NEW, self._on_log, self._on_folded",
         (WHAT_IS_READ,),
     ),
     # what is purged

@@ -6,9 +6,10 @@ nobody else may read root's log. They are no safety: an owner that has not read 
 
 import asyncio
 
-from treeward.bus.interface import BusError, Reader, Start, Stored
+from treeward.bus.interface import BusError, Start, Stored
 from treeward.runtime import codec
 from treeward.runtime.context import Context
+from treeward.runtime.readers import Readers
 from treeward.runtime.tasks import Tasks
 from treeward.schemas import streams, subjects
 from treeward.supervision.pod_policies import PodPolicies
@@ -26,7 +27,7 @@ class BranchPolicies:
         self._zone: Said = None
         self._pods: dict[str, Said] = {}
         self._followers: dict[str, PodPolicies] = {}
-        self._readers: list[Reader] = []
+        self._readers = Readers(context.bus, self._on_lost)
         self._tasks = Tasks()
         self._closed = False
 
@@ -49,28 +50,20 @@ class BranchPolicies:
         """Stop reading."""
         self._closed = True
         self._tasks.close()
-        await self._end()
-
-    async def _end(self) -> None:
-        readers, self._readers = self._readers, []
-        for reader in readers:
-            await reader.close()
+        await self._readers.close()
 
     async def _read(self) -> None:
         zone = self._zone_name
         of_pods = subjects.log_of_resource(zone, "pod.*")
         while not self._closed:
+            readers = self._readers = Readers(self._context.bus, self._on_lost)
             try:
                 for subject, deliver in ((of_pods, self._on_pod), (subjects.claim_of_zone(zone), self._on_zone)):
-                    reader = await self._context.bus.read(
-                        streams.log(zone), subject, Start.LAST_PER_SUBJECT, deliver,
-                        on_lost=self._on_lost, purged_is_fine=True,
-                    )  # fmt: skip
-                    self._readers.append(reader)
+                    await readers.read(streams.log(zone), subject, Start.LAST_PER_SUBJECT, deliver, purged_is_fine=True)
                 return
             except BusError as error:
                 self._context.log.warning("cannot read policies and tries again", zone=zone, reason=str(error))
-                await self._end()
+                await readers.close()
                 await asyncio.sleep(AGAIN_S)
 
     def _on_lost(self) -> None:
@@ -78,7 +71,7 @@ class BranchPolicies:
             self._tasks.spawn(self._read_again())
 
     async def _read_again(self) -> None:
-        await self._end()
+        await self._readers.close()
         await self._read()
 
     def _on_pod(self, stored: Stored) -> None:

@@ -4,14 +4,14 @@ Start, restart and overlap with another dispatcher are one code path: read, then
 """
 
 import asyncio
-from collections.abc import Callable
 
-from treeward.bus.interface import BusError, NoSuchZoneError, Reader, Start, Stored, Subscription
+from treeward.bus.interface import BusError, NoSuchZoneError, Start, Stored, Subscription
 from treeward.orchestrator.describe import describe_queues
 from treeward.orchestrator.dispatch_telemetry import DispatchTelemetry
 from treeward.runtime import codec
 from treeward.runtime.context import Context
 from treeward.runtime.last_events import LastEvents, caught_up
+from treeward.runtime.readers import Readers
 from treeward.runtime.tasks import Tasks
 from treeward.schemas import streams, subjects
 from treeward.schemas.events import Event
@@ -42,8 +42,8 @@ class Dispatching:
         self.fold = Dispatcher(zone, context.limits)
         self.caught_up = asyncio.Event()
         """Set once all that WORK held in the beginning has been read."""
-        self._readers: list[Reader] = []
         self._again = asyncio.Event()
+        self._readers = Readers(context.bus, self._again.set)
         self._fetches = LastEvents(context.bus, zone, self._on_fetched)
         self._tasks = Tasks()
         self._purged_below = 0
@@ -75,6 +75,7 @@ class Dispatching:
         """Follow the log from its end, learn the claims, then WORK from its beginning: only now anything is sent."""
         bus = self.context.bus
         self._again.clear()
+        self._readers = Readers(bus, self._again.set)
         self.caught_up.clear()
         self.fold = Dispatcher(self.zone, self.context.limits)
         self._to_purge = {}
@@ -86,15 +87,11 @@ class Dispatching:
         self.fold.log_read_up_to = state.last
         self.fold.catching_up = True
         self.telemetry.work_created_s = await self._work_created_s()
-        await self._read(streams.log(self.zone), subjects.log_of_zone(self.zone), state.last + 1, self._on_log)
+        log = streams.log(self.zone)
+        await self._readers.read(log, subjects.log_of_zone(self.zone), state.last + 1, self._on_log)
         claims_read = asyncio.Event()
-        claims = await self._read(
-            streams.log(self.zone),
-            subjects.claims_of_zone_and_pods(self.zone),
-            Start.LAST_PER_SUBJECT,
-            self._on_claim,
-            claims_read.set,
-        )
+        of_claims = subjects.claims_of_zone_and_pods(self.zone)
+        claims = await self._readers.read(log, of_claims, Start.LAST_PER_SUBJECT, self._on_claim, claims_read.set)
         await caught_up(claims_read, f"the claims of {self.zone}")
         await claims.close()
         # A claim that came meanwhile is known before the log was read up to it: nothing may be sent to its life (R3).
@@ -103,7 +100,7 @@ class Dispatching:
         for pod in list(self.fold.pod_epochs):
             self.fold.know_pod(pod)
         self._carry_out()
-        await self._read(
+        await self._readers.read(
             streams.work(self.zone),
             subjects.all_work_of_zone(self.zone),
             1,
@@ -116,28 +113,6 @@ class Dispatching:
     async def _work_created_s(self) -> float:
         state = await self.context.bus.state(streams.work(self.zone))
         return state.created_s if state is not None else 0.0
-
-    async def _read(
-        self,
-        stream: str,
-        subject: str,
-        start: int | Start,
-        deliver: Callable[[Stored], None],
-        caught_up: Callable[[], None] | None = None,
-        *,
-        purged_is_fine: bool = False,
-    ) -> Reader:
-        reader = await self.context.bus.read(
-            stream,
-            subject,
-            start,
-            deliver,
-            on_lost=self._again.set,
-            on_caught_up=caught_up,
-            purged_is_fine=purged_is_fine,
-        )
-        self._readers.append(reader)
-        return reader
 
     async def _serve_until_lost(self) -> None:
         self._tasks.spawn(self._purge_for_ever(), name=f"purge of {self.zone}")
@@ -152,9 +127,7 @@ class Dispatching:
     async def _drop(self) -> None:
         self._fetches.close()
         self._tasks.close()
-        for reader in self._readers:
-            await reader.close()
-        self._readers.clear()
+        await self._readers.close()
 
     # --- what is read --------------------------------------------------------------------------------------------
 

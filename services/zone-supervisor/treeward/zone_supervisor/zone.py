@@ -7,7 +7,7 @@ is where, which only allocation waits for. Healthy pods are adopted: their owner
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 
-from treeward.bus.interface import BusError, Reader, Start, Stored, Subscription
+from treeward.bus.interface import BusError, Start, Stored, Subscription
 from treeward.runtime import codec
 from treeward.runtime.answering import serve_explain
 from treeward.runtime.branches import Claimed
@@ -16,6 +16,7 @@ from treeward.runtime.last_events import caught_up
 from treeward.runtime.owned_branches import OwnedBranches
 from treeward.runtime.owner_loop import OwnerLoop
 from treeward.runtime.presence import decide_claims, listen, listen_to_closed
+from treeward.runtime.readers import Readers
 from treeward.runtime.tasks import Tasks
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ZONE_PARTITION
@@ -73,17 +74,17 @@ class ZoneInCharge:
             gave_up=gave_up,
             perform=self._perform,
         )
-        self._readers: list[Reader] = []
+        self._readers = Readers(context.bus, self._on_lost)
         self._subscriptions: list[Subscription] = []
         self._folded_up_to = 0
-        self._closed = False
         self._tasks = Tasks()
 
     async def start(self) -> None:
         """Learn the pods, then take units; the fold of who is where goes on in the background."""
         pods_known = asyncio.Event()
         pods = subjects.log_of_resource(self.zone, "pod.*")
-        await self._read(streams.log(self.zone), pods, Start.LAST_PER_SUBJECT, self._on_pod_event, pods_known.set)
+        log, last = streams.log(self.zone), Start.LAST_PER_SUBJECT
+        await self._readers.read(log, pods, last, self._on_pod_event, pods_known.set)
         self._subscriptions.append(await listen(self.context, "pod-agent", self._on_heartbeat))
         self._subscriptions.append(await listen_to_closed(self.context, self.children.on_closed))
         await caught_up(pods_known, f"the pods of {self.zone}")
@@ -103,47 +104,20 @@ class ZoneInCharge:
         bucket_read = asyncio.Event()
         entries = streams.state_subject(self.zone, "*.*")
         try:
-            bucket = await self._read(
+            bucket = await self._readers.read(
                 streams.state(self.zone), entries, 1, self._on_entry, bucket_read.set, purged_is_fine=True
             )
             await bucket_read.wait()
             await bucket.close()
-            await self._read(
-                streams.log(self.zone),
-                subjects.log_of_zone(self.zone),
-                self._folded_up_to + 1,
-                self._on_log,
-                self._on_folded,
+            all_events = subjects.log_of_zone(self.zone)
+            await self._readers.read(
+                streams.log(self.zone), all_events, self._folded_up_to + 1, self._on_log, self._on_folded
             )
         except BusError as error:
             self._gave_up(f"cannot read who is where: {error}", False)
 
-    async def _read(
-        self,
-        stream: str,
-        subject: str,
-        start: int | Start,
-        deliver: Callable[[Stored], None],
-        caught_up: Callable[[], None],
-        *,
-        purged_is_fine: bool = False,
-    ) -> Reader:
-        reader = await self.context.bus.read(
-            stream,
-            subject,
-            start,
-            deliver,
-            on_lost=self._on_lost,
-            on_caught_up=caught_up,
-            purged_is_fine=purged_is_fine,
-        )
-        self._readers.append(reader)
-        if self._closed:
-            await reader.close()
-        return reader
-
     def _on_lost(self) -> None:
-        if not self._closed:
+        if not self._loop.closed:
             self._gave_up("the log no longer has what comes next", False)
 
     def _perform(self, effect: Effect) -> None:
@@ -301,10 +275,10 @@ class ZoneInCharge:
 
     async def close(self) -> None:
         """Stop at once."""
-        self._closed = True
         await self._loop.close()
         self._tasks.close()
         self._owned.close()
-        for closing in (*self._readers, *self._subscriptions):
-            await closing.close()
+        await self._readers.close()
+        for subscription in self._subscriptions:
+            await subscription.close()
         self.context.metrics.forget(names.ROWS, self.zone, ZONE_PARTITION)
