@@ -12,12 +12,14 @@ from treeward.schemas.events import Event, EventType
 from treeward.schemas.mailbox import Message
 from treeward.schemas.places import PlaceAsked, PlaceSaid
 from treeward.schemas.presence import Closed, Heartbeat
+from treeward.schemas.standing import Standing
 
 TRACEPARENT = "traceparent"
 SERVER_ENDS = "Server Shutdown"
 FORGOTTEN_TTL = "3s"
 
 _EVENT = TypeAdapter(Event)
+_STANDING = TypeAdapter(Standing)
 _MESSAGE = TypeAdapter(Message)
 _HEARTBEAT = TypeAdapter(Heartbeat)
 _PLACE_ASKED = TypeAdapter(PlaceAsked)
@@ -26,6 +28,7 @@ _CLOSED = TypeAdapter(Closed)
 # What the adapters call: the way through them is a tenth of a short message.
 _read_event = _EVENT.validator.validate_json
 _dump_event = _EVENT.serializer.to_json
+_read_standing = _STANDING.validator.validate_json
 _read_message = _MESSAGE.validator.validate_json
 _dump_message = _MESSAGE.serializer.to_json
 
@@ -37,6 +40,15 @@ def event_of(data: bytes) -> Event | None:
     except ValidationError:
         return None
     return event
+
+
+def standing_of(data: bytes) -> Standing | None:
+    """An event that says of something only where it is, at half the price; None: it is to be read whole."""
+    try:
+        standing: Standing = _read_standing(data)
+    except ValidationError:
+        return None
+    return standing
 
 
 def draft_of(event: Event, *, instance: str, trace: str | None) -> Draft:
@@ -122,11 +134,11 @@ def place_said_of(data: bytes | None) -> PlaceSaid | None:
 
 def trace_of(headers: Mapping[str, str] | None) -> str | None:
     """The traceparent that came with a message."""
-    return headers.get(TRACEPARENT) if headers else None
+    return headers.get(TRACEPARENT) if headers is not None else None
 
 
 def log_position_of(entry: Stored) -> int:
     """The position in the log of an entry of the state bucket: the server says from where it copied it."""
-    source = (entry.headers or {}).get("Nats-Stream-Source", "")
-    parts = source.split(" ")
+    # Not `headers or {}`: to know whether there are any, all of them would be read.
+    parts = entry.headers.get("Nats-Stream-Source", "").split(" ") if entry.headers is not None else ()
     return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0

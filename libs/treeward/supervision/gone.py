@@ -16,6 +16,10 @@ class Gone:
         self._said: dict[str, int] = {}
         """Of whom our own last word has not been read yet, and the ticket that it is about."""
 
+    def __contains__(self, key: str) -> bool:
+        """Whether anything is remembered of it that its next event may change."""
+        return key in self._answered or key in self._said
+
     def on_event(self, event: Event) -> None:
         """Only the last word about an address counts: what was answered since must not be forgotten.
 

@@ -9,6 +9,8 @@ from treeward.supervision.anti_affinity import AntiAffinity
 
 AMOUNT_MAX = 2**62
 """No quantity is more: what a device says may be any number, and infinity is none."""
+NUMBERS = (int, float)
+"""Made once: a takeover reads the definition of everything in the zone."""
 
 
 class Demand(NamedTuple):
@@ -49,10 +51,10 @@ class Need(NamedTuple):
     def of(cls, kind: str, definition: dict[str, Any] | None) -> "Need":
         """Read a definition."""
         spec = definition or {}
-        spread = spec.get("spread")
+        spread, requires = spec.get("spread"), spec.get("requires")
         return cls(
             demand_of(kind, spec),
-            tuple(sorted(texts(spec.get("requires")).items())),
+            tuple(sorted(texts(requires).items())) if requires else (),
             spread if isinstance(spread, str) else None,
             AntiAffinity.of(spec.get("anti_affinity")),
         )
@@ -72,7 +74,7 @@ def texts(value: object) -> dict[str, str]:
 
 def amount(value: object, per: int = 1) -> int:
     """A quantity in whole parts; what is none counts as nothing."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= AMOUNT_MAX:
+    if value is None or isinstance(value, bool) or not isinstance(value, NUMBERS) or not 0 <= value <= AMOUNT_MAX:
         return 0
     return round(value * per)
 

@@ -19,6 +19,10 @@ class Restoring:
         self._asked: dict[str, str] = {}
         """What was asked for and is not restored, by resource: the message id."""
 
+    def __contains__(self, key: str) -> bool:
+        """Whether anything is remembered of it that its next event may change."""
+        return key in self._to_ask or key in self._asked
+
     def on_event(self, event: Event) -> None:
         """An event was read. A unit that was answered since has to do with it: then nothing is asked for."""
         drift = event.drift

@@ -5,6 +5,7 @@ ahead of the log, and a place that was given away is counted before its event is
 """
 
 from treeward.schemas.events import Event, EventType
+from treeward.schemas.standing import Standing
 from treeward.supervision.knowledge import pod_of
 from treeward.supervision.need import Need
 from treeward.supervision.places import Placed, Places
@@ -42,6 +43,20 @@ class WhoIsWhere:
         room = self._fold(key, event)
         self._forget_position_of(key)
         return room
+
+    def on_standing(self, position: int, key: str, standing: Standing) -> bool:
+        """The same of something that stands where it is; False: there is more to it, and its event is to be read whole.
+
+        Before places are given away: nobody waits for room. A takeover does this for everything that is in the zone.
+        """
+        if standing.kind == "host" or key in self._reserved:
+            return False
+        if position > self._positions.get(key, 0):
+            self._given.pop(key, None)
+            self._positions[key] = position
+            need = Need.of(standing.kind, standing.definition or standing.reserves)
+            self.places.put(key, Placed(standing.pod, standing.host, need))
+        return True
 
     def on_fetched(self, position: int, event: Event) -> str | None:
         """One resource's last event, ahead of the log: what it says is not undone when the log comes to older ones."""

@@ -10,6 +10,7 @@ from treeward.schemas.address import SUPERVISED_KINDS
 from treeward.schemas.events import Event, EventType, Outcome, Verdict
 from treeward.schemas.mailbox import Message
 from treeward.schemas.places import PlaceAsked, PlaceSaid
+from treeward.schemas.standing import Standing
 from treeward.supervision import events
 from treeward.supervision.draining import Draining
 from treeward.supervision.effects import Append, Effect, Fetch, GiveUp, Work
@@ -74,6 +75,18 @@ class ZoneOwner:
                 self.on_fetched(event.key, position, event, now_s)
             room = self.where.on_event(position, event)
             self._fill(room, now_s)
+
+    def on_standing(self, position: int, standing: Standing) -> bool:
+        """The same, while the fold is not complete, of something that stands where it is; False: `on_event` is to know.
+
+        Only what this owner remembers nothing of can be taken this way.
+        """
+        key = f"{standing.kind}.{standing.id}"
+        if standing.kind in SUPERVISED_KINDS or self.fold_complete or key in self.rows:
+            return False
+        if key in self._gone or key in self._restoring:
+            return False
+        return self.where.on_standing(position, key, standing)
 
     def on_fold_complete(self) -> None:
         """Everything up to the claim has been folded: places can be given away."""

@@ -153,10 +153,15 @@ class ZoneInCharge:
             self.children.on_isolated(branch)
 
     def _on_entry(self, stored: Stored) -> None:
+        """There may be a million of these: what stands where it is, as nearly all do, is read at a lower price."""
+        position = codec.log_position_of(stored)
+        self._folded_up_to = max(self._folded_up_to, position)
+        standing = codec.standing_of(stored.data)
+        if standing is not None and self.owner.on_standing(position, standing):
+            return
         event = codec.event_of(stored.data)
-        self._folded_up_to = max(self._folded_up_to, codec.log_position_of(stored))
         if event is not None and event.kind != "pod":
-            self.owner.on_event(codec.log_position_of(stored), event, self.context.now_s())
+            self.owner.on_event(position, event, self.context.now_s())
 
     def _on_log(self, stored: Stored) -> None:
         event = codec.event_of(stored.data)
