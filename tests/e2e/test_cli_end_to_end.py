@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.command import TREEWARD, call
 
 from treeward.runtime.embedded_nats import free_port
 
 DATA = Path(__file__).parents[1] / "data"
-TREEWARD = str(Path(sys.executable).with_name("treeward"))
 START_S = 60.0
-CALL_S = 90.0
 pytestmark = pytest.mark.timeout(240)
 
 TOPOLOGY = """\
@@ -40,16 +38,11 @@ class Centre:
 
     def call(self, *arguments: str, code: int = 0) -> str:
         """Standard output of a command, which must end with this exit code."""
-        done = subprocess.run(
-            [TREEWARD, *arguments], env={**os.environ, "TREEWARD_NATS_URL": self.url}, timeout=CALL_S,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        return call(*arguments, url=self.url, code=code).out
 
     def rows(self, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
         """What a command says in JSON lines."""
-        return [json.loads(line) for line in self.call(*arguments, "--json", code=code).splitlines()]
+        return call(*arguments, "--json", url=self.url, code=code).rows
 
 
 @pytest.fixture(scope="module")

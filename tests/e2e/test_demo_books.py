@@ -1,17 +1,16 @@
 """The demo ends with figures that were counted from the books, and the books show what was planted in them."""
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+from tests.support.command import call
 from tests.support.stack import processes_with, stack
 from tests.support.until import until
+from tests.support.up import MARK
 
 from treeward.bus.interface import Draft
 from treeward.runtime import codec
@@ -19,18 +18,11 @@ from treeward.runtime.judge import Rule
 from treeward.schemas import streams, subjects
 from treeward.schemas.events import Event, EventType
 
-MARK = "TREEWARD_TEST_RUN"
-TREEWARD = (sys.executable, "-c", "from treeward.cli.main import main; main()")
-
 
 def test_the_demo_ends_by_itself_with_right_figures_and_leaves_nothing_behind(tmp_path: Path) -> None:
     run = uuid4().hex
     report = tmp_path / "demo.json"
-    ended = subprocess.run(
-        [*TREEWARD, "demo", "--seed", "3", "--json", str(report)],
-        env={**os.environ, MARK: run, "TMPDIR": str(tmp_path)}, capture_output=True, text=True, timeout=110,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    said = call("demo", "--seed", "3", "--json", str(report), settings={MARK: run, "TMPDIR": str(tmp_path)})
     assert processes_with(MARK, run) == {}
     assert list(tmp_path.iterdir()) == [report]
 
@@ -45,7 +37,7 @@ def test_the_demo_ends_by_itself_with_right_figures_and_leaves_nothing_behind(tm
     assert kill["resource"] in kill["crashed"]
     claims = [takeover for takeover in told["takeovers"] if takeover["branch"] == kill["pod"]]
     assert [(claim["owner_before"], claim["owner"]) for claim in claims] == [(kill["instance"], kill["new_owner"])]
-    assert "Every unit was answered once and in order" in ended.stdout
+    assert "Every unit was answered once and in order" in said.out
 
 
 async def test_the_judge_reads_right_books_and_finds_what_is_planted_in_them(tmp_path: Path) -> None:

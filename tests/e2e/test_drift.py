@@ -2,14 +2,12 @@
 
 import json
 import signal
-import sys
-from asyncio import create_subprocess_exec
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from tests.e2e.conftest import QUICK, running
+from tests.support.command import treeward
 from tests.support.until import until
 from tests.support.user import User, at, started_again
 
@@ -70,11 +68,7 @@ async def state(user: User, key: str) -> dict[str, Any]:
 
 async def told(user: User, address: str) -> str:
     """What `treeward state` prints."""
-    command = (sys.executable, "-c", "from treeward.cli.main import main; main()", "state", address)
-    process = await create_subprocess_exec(*command, "--server", user.centre.url, "--timeout", "20", stdout=PIPE)
-    out, _ = await process.communicate()
-    assert process.returncode == 0
-    return out.decode()
+    return (await treeward("state", address, "--timeout", "20", url=user.centre.url)).out
 
 
 def desired(event: Event) -> dict[str, Any]:

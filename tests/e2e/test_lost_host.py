@@ -4,13 +4,12 @@ Two zones lose a host each at the same time: that of zone-a comes back by itself
 """
 
 import asyncio
-import os
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.command import treeward
 from tests.support.device import JUDGES
 from tests.support.stack import Stack, stack
 from tests.support.until import until
@@ -21,7 +20,6 @@ from treeward.schemas.device_control import Fault, FaultAdd, FaultClear, FaultEf
 from treeward.schemas.events import Event, EventType, Verdict
 from treeward.schemas.topology import Topology, TopologyHost, TopologyPod, TopologyZone
 
-TREEWARD = str(Path(sys.executable).with_name("treeward"))
 CPUS = 0.5
 NEW, OLD = 20, 30
 DOUBTFUL, NEVER_CALLED = range(5), range(5, 15)
@@ -121,7 +119,8 @@ async def _is_isolated(here: LostHost) -> None:
     lost, doubtful, stops, creates = await here.lose("fail")
     assert {event.type for event in await here.outcomes(creates)} == {"completed"}
     assert here.unanswered(doubtful + stops) == 15, "what was there waits"
-    await _treeward(here.centre, "isolate", f"{here.name}.host.h1", "--reason", "the rack burns", "--wait")
+    isolate = ("isolate", f"{here.name}.host.h1", "--reason", "the rack burns", "--wait")
+    await treeward(*isolate, url=here.centre.url)
     assert {event.type for event in await here.outcomes(stops)} == {"completed"}
     unknown = await here.outcomes(doubtful)
     assert {(event.type, event.verdict) for event in unknown} == {("failed", Verdict.MAYBE_STARTED)}
@@ -135,13 +134,6 @@ async def _is_isolated(here: LostHost) -> None:
     tickets += await here.submit([f"{here.name}.vm.last"], "create", spec={"requires": {"is": "repaired"}})
     assert {event.type for event in await here.outcomes(tickets)} == {"completed"}
     assert here.hosts()["h1"] == 1
-
-
-async def _treeward(centre: Stack, *arguments: str) -> None:
-    """The command, which must end well."""
-    environment = {**os.environ, "TREEWARD_NATS_URL": centre.url}
-    program = await asyncio.create_subprocess_exec(TREEWARD, *arguments, env=environment)
-    assert await asyncio.wait_for(program.wait(), 60.0) == 0
 
 
 async def test_what_was_never_called_on_a_lost_host_runs_elsewhere_and_all_else_waits(tmp_path: Path) -> None:

@@ -1,36 +1,24 @@
 """NATS is lost for good, and what is left is a copy that is older than what the device remembers."""
 
-import asyncio
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.test_up_restart import TREEWARD, Up, connected, effects, submit
+from tests.support.command import treeward
 from tests.support.until import until
+from tests.support.up import Up, connected, effects, ending, submit
 
 from treeward.runtime.books import query
 from treeward.runtime.embedded_nats import EmbeddedNats, free_port
 
 
 @pytest.fixture
-def ups(tmp_path: Path) -> Iterator[list[Up]]:
-    started: list[Up] = []
-    yield started
-    for up in started:
-        up.end()
-
-
-async def treeward(port: int, *arguments: str) -> str:
-    environment = os.environ | {"TREEWARD_NATS_URL": f"nats://127.0.0.1:{port}"}
-    done = await asyncio.to_thread(
-        subprocess.run, [*TREEWARD, *arguments], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def ups() -> Iterator[list[Up]]:
+    with ending() as started:
+        yield started
 
 
 async def test_work_goes_on_from_a_copy_that_is_older_than_the_memory_of_the_device(
@@ -43,7 +31,7 @@ async def test_work_goes_on_from_a_copy_that_is_older_than_the_memory_of_the_dev
     async with connected(port) as (bus, answers):
         saved = [await submit(bus, operation) for operation in ("create", "stop")]
         await until(lambda: all(ticket in answers for ticket in saved), "outcomes before the copy")
-        await treeward(port, "backup", str(tmp_path / "copies"))
+        await treeward("backup", str(tmp_path / "copies"), url=f"nats://127.0.0.1:{port}")
         lost = [await submit(bus, operation) for operation in ("start", "destroy")]
         await until(lambda: all(ticket in answers for ticket in lost), "outcomes after the copy")
     os.kill(first.process.pid, signal.SIGKILL)
@@ -57,7 +45,7 @@ async def test_work_goes_on_from_a_copy_that_is_older_than_the_memory_of_the_dev
     (copy,) = (tmp_path / "copies").iterdir()
     server = EmbeddedNats(data / "nats", port)
     server.start()
-    await treeward(port, "restore", str(copy), "--above", str(remembered))
+    await treeward("restore", str(copy), "--above", str(remembered), url=server.url)
     server.stop()
 
     ups.append(second := Up(tmp_path, port))

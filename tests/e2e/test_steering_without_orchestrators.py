@@ -1,39 +1,31 @@
 """Steering is work: accepted while no orchestrator runs, held to by the next one, and on record with who and why."""
 
-import asyncio
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.command import treeward
 from tests.support.stack import Stack, stack
 from tests.support.until import until
 
 from treeward.bus.interface import Stored
 from treeward.schemas import streams, subjects
 
-TREEWARD = str(Path(sys.executable).with_name("treeward"))
 VM = "zone-a.vm.web-1"
 BY = ("--by", "ada")
 pytestmark = pytest.mark.timeout(240)
 
 
-async def treeward(centre: Stack, *arguments: str) -> list[dict[str, Any]]:
-    """What the command says in lines of JSON; it must end well."""
-    environment = {**os.environ, "TREEWARD_NATS_URL": centre.url}
-    pipe = asyncio.subprocess.PIPE
-    program = await asyncio.create_subprocess_exec(TREEWARD, *arguments, "--json", env=environment, stdout=pipe)
-    said, _ = await asyncio.wait_for(program.communicate(), 90.0)
-    assert program.returncode == 0, (arguments, said)
-    return [json.loads(line) for line in said.splitlines()]
+async def rows_of(centre: Stack, *arguments: str) -> list[dict[str, Any]]:
+    """What the command says in lines of JSON."""
+    return (await treeward(*arguments, "--json", url=centre.url)).rows
 
 
 async def ticket_of(centre: Stack, *arguments: str) -> int:
     """The ticket of a unit that the command submits."""
-    (said,) = await treeward(centre, *arguments)
-    return int(said["ticket"])
+    (submitted,) = await rows_of(centre, *arguments)
+    return int(submitted["ticket"])
 
 
 async def asked(centre: Stack, endpoint: str, question: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +75,7 @@ async def test_a_pause_that_no_orchestrator_saw_holds_and_what_waits_behind_it_i
         assert (superseded.type, superseded.reason) == ("superseded", f"by ticket {last}")
         policy = await ticket_of(centre, "work", "policy", f"zone-a:{last}", "--attempts-max", "7", *BY)
         steered = await asked(centre, "steer", {"key": "vm.web-1", "operation": "retry", "ticket": last, "by": "eve"})
-        listed = {unit["ticket"]: unit for unit in await treeward(centre, "work", "list", VM)}
+        listed = {unit["ticket"]: unit for unit in await rows_of(centre, "work", "list", VM)}
         waiting = {unit["ticket"] for unit in (await asked(centre, "work", {"key": "vm.web-1"}))["units"]}
         assert waiting == listed.keys() >= {last, policy, steered["ticket"]}
         assert {(listed[ticket]["operation"], listed[ticket]["state"]) for ticket in (last, policy)} == {

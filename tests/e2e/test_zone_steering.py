@@ -1,35 +1,19 @@
 """A whole zone paused and drained by the command, at real processes: what waits says by whom and why."""
 
-import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.command import treeward
 from tests.support.until import until
 from tests.support.user import User
 
 from treeward.schemas import subjects
 
-TREEWARD = str(Path(sys.executable).with_name("treeward"))
-CALL_S = 60.0
 ZONE = "root.zone.zone-a"
 SMALL = {"cpus": 0.1, "memory_mib": 16}
-
-
-async def call(user: User, *arguments: str) -> str:
-    """Standard output of a command, which must succeed."""
-    environment = {**os.environ, "TREEWARD_NATS_URL": user.centre.url}
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(TREEWARD, *arguments, env=environment, stdout=pipe, stderr=pipe)
-    async with asyncio.timeout(CALL_S):
-        said, complaint = await process.communicate()
-    assert process.returncode == 0, f"{arguments}: {said.decode()}{complaint.decode()}"
-    return said.decode()
 
 
 async def explain(user: User, ticket: int) -> dict[str, Any] | None:
@@ -82,9 +66,9 @@ async def steered(user: User) -> AsyncIterator[User]:
 async def test_a_zone_is_paused_by_the_command_and_goes_on_when_it_is_resumed(steered: User) -> None:
     user = steered
     await user.done("vm.kept", "create", spec=SMALL)
-    await call(user, "pause", ZONE, "--reason", "power test", "--by", "ada", "--wait")
+    await treeward("pause", ZONE, "--reason", "power test", "--by", "ada", "--wait", url=user.centre.url)
     held = [await first_that_waits(user, "paused zone zone-a"), await user.submit("vm.kept", "stop")]
-    text = await call(user, "explain", f"zone-a:{held[0]}")
+    text = (await treeward("explain", f"zone-a:{held[0]}", url=user.centre.url)).out
     assert " of root paused zone zone-a " in text
     assert f"power test (by ada). Nothing of it is sent until somebody submits `resume` for {ZONE}." in text
     said = await explain(user, held[1])
@@ -93,7 +77,7 @@ async def test_a_zone_is_paused_by_the_command_and_goes_on_when_it_is_resumed(st
         (ZONE, "pause", "power test (by ada)")
     ]
     assert not set(held) & set(user.outcomes)
-    await call(user, "resume", ZONE, "--wait")
+    await treeward("resume", ZONE, "--wait", url=user.centre.url)
     for ticket in held:
         assert (await user.outcome(ticket)).type == "completed"
 
@@ -101,7 +85,7 @@ async def test_a_zone_is_paused_by_the_command_and_goes_on_when_it_is_resumed(st
 async def test_a_drained_zone_takes_nothing_new_and_what_is_there_works_on(steered: User) -> None:
     user = steered
     created = await user.done("vm.kept", "create", spec=SMALL)
-    await call(user, "drain", ZONE, "--reason", "closes down", "--by", "ada", "--wait")
+    await treeward("drain", ZONE, "--reason", "closes down", "--by", "ada", "--wait", url=user.centre.url)
     held = await first_that_waits(user, "the zone is being drained: nothing new is placed in it")
     for operation in ("stop", "start"):
         assert (await user.done("vm.kept", operation)).host == created.host

@@ -1,15 +1,12 @@
 """Copies of everything, made and used by the keys that are for it."""
 
-import asyncio
 import json
-import os
-import subprocess
-import sysconfig
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.support.command import Said, treeward
 from tests.support.credentials import accounts_of, connected_as
 from tests.support.until import until
 
@@ -21,7 +18,6 @@ from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT
 from treeward.schemas.streams import Retention
 
-TREEWARD = Path(sysconfig.get_path("scripts")) / "treeward"
 ZONE, CLAIM = "zone-a", subjects.claim_of_zone("zone-a")
 KEPT = [of(zone) for zone in (ROOT, ZONE) for of in (streams.work, streams.work_history, streams.log, streams.state)]
 
@@ -45,11 +41,10 @@ def servers(tmp_path: Path, keys: Path) -> Iterator[tuple[EmbeddedNats, Embedded
             server.kill()
 
 
-def treeward(server: EmbeddedNats, keys: Path, user: str, *arguments: str) -> tuple[int, str]:
+async def run(server: EmbeddedNats, keys: Path, user: str, *arguments: str, code: int = 0) -> Said:
     lines = (keys / f"{user}.env").read_text().splitlines()
-    environment = os.environ | {"TREEWARD_NATS_URL": server.url} | dict(line.split("=", 1) for line in lines)
-    done = subprocess.run([TREEWARD, *arguments], env=environment, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
+    settings = dict(line.split("=", 1) for line in lines)
+    return await treeward(*arguments, url=server.url, code=code, settings=settings)
 
 
 async def fill(server: EmbeddedNats, keys: Path) -> None:
@@ -113,11 +108,10 @@ async def test_a_copy_is_restored_with_every_number(
     first, second = servers
     await fill(first, keys)
     (tmp_path / "copies").mkdir()
-    code, printed = await asyncio.to_thread(treeward, first, keys, "backup", "backup", str(tmp_path / "copies"))
-    assert code == 0 and "8 streams" in printed, printed
+    said = await run(first, keys, "backup", "backup", str(tmp_path / "copies"))
+    assert "8 streams" in said.out + said.err
     (copy,) = (tmp_path / "copies").iterdir()
-    code, printed = await asyncio.to_thread(treeward, second, keys, "restore", "restore", str(copy))
-    assert code == 0, printed
+    await run(second, keys, "restore", "restore", str(copy))
     before = await states(first, keys)
     assert len(before) == len(KEPT) and await states(second, keys) == before
     async with connected_as(second.url, keys, "operator") as bus:
@@ -126,8 +120,8 @@ async def test_a_copy_is_restored_with_every_number(
         assert last is not None and json.loads(last.data) == {"ticket": 20}
     async with connected_as(second.url, keys, "orchestrator") as bus:
         assert await bus.provision(ZONE, Retention()) == (streams.mailbox(ZONE),), "all else is as it should be"
-    code, printed = await asyncio.to_thread(treeward, second, keys, "restore", "restore", str(copy))
-    assert code == 1 and "there are streams already" in printed
+    said = await run(second, keys, "restore", "restore", str(copy), code=1)
+    assert "there are streams already" in said.err
 
 
 async def test_numbers_go_on_above_those_that_devices_remember(
@@ -136,10 +130,9 @@ async def test_numbers_go_on_above_those_that_devices_remember(
     first, second = servers
     await fill(first, keys)
     (tmp_path / "copies").mkdir()
-    await asyncio.to_thread(treeward, first, keys, "backup", "backup", str(tmp_path / "copies"))
+    await run(first, keys, "backup", "backup", str(tmp_path / "copies"))
     (copy,) = (tmp_path / "copies").iterdir()
-    code, printed = await asyncio.to_thread(treeward, second, keys, "restore", "restore", str(copy), "--above", "3000")
-    assert code == 0, printed
+    await run(second, keys, "restore", "restore", str(copy), "--above", "3000")
     before, after = await states(first, keys), await states(second, keys)
     for name in (streams.work(ZONE), streams.work_history(ZONE), streams.log(ZONE)):
         assert after[name][2] == before[name][2], "nothing is added or lost"
@@ -163,11 +156,10 @@ async def test_old_copies_go_when_a_new_one_is_whole(
     folder = tmp_path / "copies"
     for name in ("20200101T000000Z", "20200102T000000Z"):
         (folder / name).mkdir(parents=True)
-    code, printed = await asyncio.to_thread(treeward, second, keys, "backup", "backup", str(folder))
-    assert code == 1 and "there are no streams" in printed
+    said = await run(second, keys, "backup", "backup", str(folder), code=1)
+    assert "there are no streams" in said.err
     assert len(list(folder.iterdir())) == 2, "an empty server costs no copy"
-    code, printed = await asyncio.to_thread(treeward, first, keys, "backup", "backup", str(folder), "--keep", "2")
-    assert code == 0, printed
+    await run(first, keys, "backup", "backup", str(folder), "--keep", "2")
     assert min(path.name for path in folder.iterdir()) == "20200102T000000Z"
     assert len(list(folder.iterdir())) == 2
 

@@ -1,40 +1,16 @@
 """`treeward device` as a user runs it, against a real simulator."""
 
-import asyncio
-import json
-import os
-import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.support.command import Said, treeward
 from tests.support.device import Simulator, simulator
 
 
-@dataclass
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-async def treeward(*arguments: str, control: str | None) -> Said:
-    environment = {name: value for name, value in os.environ.items() if name != "TREEWARD_DEVICE_CONTROL"}
-    if control is not None:
-        environment["TREEWARD_DEVICE_CONTROL"] = control
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "from treeward.cli.main import main; main()", "device", *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment,
-    )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode is not None
-    return Said(process.returncode, out.decode(), err.decode())
+async def device_command(*arguments: str, control: str | None) -> Said:
+    settings = {} if control is None else {"TREEWARD_DEVICE_CONTROL": control}
+    return await treeward("device", *arguments, code=None, settings=settings)
 
 
 @pytest.fixture
@@ -48,42 +24,42 @@ async def device(tmp_path: Path) -> AsyncIterator[Simulator]:
 
 async def test_a_fault_is_added_strikes_is_listed_and_cleared(device: Simulator) -> None:
     control = device.said["control"]
-    added = await treeward("fault", "add", "refuse", "--id", "web-*", "--operation", "stop", "--reason", "not today",
-                           "--times", "1", "--json", control=control)  # fmt: skip
+    fault = ("refuse", "--id", "web-*", "--operation", "stop", "--reason", "not today", "--times", "1")
+    added = await device_command("fault", "add", *fault, "--json", control=control)
     assert (added.code, added.rows[0]["number"]) == (0, 1)
     assert await device.refused("vm.web-1", "stop") == "not today"
-    listed = await treeward("fault", "list", control=control)
+    listed = await device_command("fault", "list", control=control)
     assert listed.code == 0 and "id web-*, operation stop, times 1" in listed.out
-    cleared = await treeward("fault", "clear", "1", "--json", control=control)
+    cleared = await device_command("fault", "clear", "1", "--json", control=control)
     assert (cleared.code, cleared.rows[0]["struck"]) == (0, 1)
-    again = await treeward("fault", "clear", "1", control=control)
+    again = await device_command("fault", "clear", "1", control=control)
     assert (again.code, again.err) == (2, "error: there is no fault 1\n")
 
 
 async def test_the_journal_and_what_exists_are_shown(device: Simulator) -> None:
     control = device.said["control"]
-    calls = await treeward("journal", "zone-a.vm.web-1", "--json", control=control)
+    calls = await device_command("journal", "zone-a.vm.web-1", "--json", control=control)
     assert calls.code == 0
     assert [(call["ticket"], call["outcome"], call["effect"]) for call in calls.rows] == [(2, "applied", 1)]
-    table = await treeward("journal", control=control)
+    table = await device_command("journal", control=control)
     assert "zone-a.host.host-1" in table.out and "zone-a.vm.web-1" in table.out
-    shown = await treeward("show", "zone-a.vm.web-1", "--json", control=control)
+    shown = await device_command("show", "zone-a.vm.web-1", "--json", control=control)
     assert (shown.code, shown.rows[0]["observed"]["power"], shown.rows[0]["last"]) == (0, "running", 2)
-    assert (await treeward("show", "zone-a.vm.web-9", "--json", control=control)).code == 1
-    assert (await treeward("journal", "zone-a.vm.web-9", control=control)).code == 1
-    counted = await treeward("statistics", "--json", control=control)
+    assert (await device_command("show", "zone-a.vm.web-9", "--json", control=control)).code == 1
+    assert (await device_command("journal", "zone-a.vm.web-9", control=control)).code == 1
+    counted = await device_command("statistics", "--json", control=control)
     assert counted.rows[0]["resources"] == {"host": 1, "vm": 1}
 
 
 async def test_what_exists_is_changed_behind_everybodys_back(device: Simulator) -> None:
     control = device.said["control"]
-    changed = await treeward("tamper", "zone-a.vm.web-1", "running=false", "--json", control=control)
+    changed = await device_command("tamper", "zone-a.vm.web-1", "running=false", "--json", control=control)
     assert (changed.code, changed.rows[0]["observed"]["power"], changed.rows[0]["last"]) == (0, "stopped", 2)
-    taken = await treeward("tamper", "zone-a.vm.web-1", "--remove", control=control)
+    taken = await device_command("tamper", "zone-a.vm.web-1", "--remove", control=control)
     assert taken.code == 0 and "last          2" in taken.out and "observed" not in taken.out
-    unsaid = await treeward("tamper", "zone-a.vm.web-1", control=control)
+    unsaid = await device_command("tamper", "zone-a.vm.web-1", control=control)
     assert (unsaid.code, unsaid.err) == (2, "error: say what changes, FIELD=VALUE, or --remove\n")
-    absent = await treeward("tamper", "zone-a.vm.web-1", "--remove", control=control)
+    absent = await device_command("tamper", "zone-a.vm.web-1", "--remove", control=control)
     assert (absent.code, absent.err) == (2, "error: vm web-1 does not exist\n")
 
 
@@ -101,7 +77,7 @@ async def test_what_exists_is_changed_behind_everybodys_back(device: Simulator) 
 async def test_what_cannot_be_done_is_said_in_a_sentence(
     arguments: tuple[str, ...], control: str | None, code: int, said: str
 ) -> None:
-    answer = await treeward(*arguments, control=control)
+    answer = await device_command(*arguments, control=control)
     assert answer.code == code
     assert said in answer.err
     assert "Traceback" not in answer.err
