@@ -118,7 +118,7 @@ SENDING = (
         "a later mark wins",
         "4.cancel",
         S + "outbox.py",
-        "known = ticket in self.marks or queue.superseded_by(ticket) is not None",
+        "known = ticket in self.marks or self._superseded_by(queue, ticket) is not None",
         "known = False",
         (HELD,),
     ),

@@ -4,6 +4,7 @@ from tests.mutants.table import Mutant, S
 
 SEMANTICS = "tests/unit/test_supervision_semantics.py"
 CONFIGURE = "tests/unit/test_supervision_configure.py"
+MARKS = "tests/property/test_marks.py"
 POLICIES = "tests/property/test_supervision_policies.py"
 
 SUPERVISION = (
@@ -163,8 +164,24 @@ SUPERVISION = (
         "steering is superseded by policy",
         "4.policies S11",
         S + "outbox.py",
-        "if by is not None and not (by in self.superseding and self._steers(ticket)):",
-        "if by is not None:",
+        "if by not in self.superseding or not self._steers(ticket)), None)",
+        "), None)",
         (CONFIGURE,),
+    ),
+    Mutant(
+        "what a policy has spared is spared for ever",
+        "4.policies",
+        S + "dispatch.py",
+        "first = queue.superseding_before(ticket, self.superseding)",
+        "first = queue.superseding_before(ticket)",
+        (MARKS,),
+    ),
+    Mutant(
+        "a word that is not the first counts",
+        "4.cancel",
+        S + "outbox.py",
+        "known = ticket in self.marks or self._superseded_by(queue, ticket) is not None",
+        "known = ticket in self.marks",
+        (MARKS,),
     ),
 )

@@ -78,3 +78,21 @@ def test_the_first_of_two_marks_stays() -> None:
     dispatching.fold.tick(1.5)
     dispatching.fold.send_again(1.5)
     assert dispatching.sent() == [(5, None), (6, Outcome.CANCELLED), (7, None)]
+
+
+def test_what_steers_can_be_cancelled_although_a_policy_supersedes_what_is_beside_it() -> None:
+    dispatching = Dispatching(policies={"order": "supersede"})
+    dispatching.work(5, "start")
+    dispatching.work(6, "release")
+    dispatching.work(7, "start")
+    dispatching.work(8, "cancel", ticket=6)
+    told = dict(dispatching.sent())
+    assert told == {5: Outcome.SUPERSEDED, 6: Outcome.CANCELLED, 7: None, 8: None}
+
+
+def test_a_unit_that_supersedes_by_its_own_word_supersedes_what_a_policy_has_spared() -> None:
+    dispatching = Dispatching(policies={"order": "supersede"})
+    dispatching.work(5, "release")
+    dispatching.work(6, "start")
+    dispatching.work(7, "start", order="supersede")
+    assert dict(dispatching.sent()) == {5: Outcome.SUPERSEDED, 6: Outcome.SUPERSEDED, 7: None}

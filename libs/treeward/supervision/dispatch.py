@@ -264,8 +264,8 @@ class Dispatcher(Outbox):
                 self._unsend(queue)
             case "retry":
                 self._begin_again(queue, now_s)
-        if pending.supersedes:
-            first = queue.superseding_before(ticket)
+        if pending.supersedes:  # by its own word, which also means what a policy has spared
+            first = queue.superseding_before(ticket, self.superseding)
             queue.on_supersede(ticket)
             self._send_marks(queue, first, ticket - 1, now_s)
 

@@ -230,7 +230,7 @@ class Outbox:
 
     def _mark(self, queue: Queue, ticket: int, mark: Mark, now_s: float) -> None:
         """Say what a unit is to be answered with, if it has not been started: the first mark stays."""
-        known = ticket in self.marks or queue.superseded_by(ticket) is not None
+        known = ticket in self.marks or self._superseded_by(queue, ticket) is not None
         if known or self.unanswered.get(ticket) != queue.key:
             return
         self.marks[ticket] = mark
@@ -253,13 +253,18 @@ class Outbox:
         unit = pending.unit if (pending := self.bodies.get(ticket)) is not None else None
         return unit is not None and unit.operation in STEERING
 
+    def _superseded_by(self, queue: Queue, ticket: int) -> int | None:
+        """The first unit behind it that supersedes it: what steers is superseded by a unit's own word only."""
+        behind = queue.superseding_behind(ticket)
+        return next((by for by in behind if by not in self.superseding or not self._steers(ticket)), None)
+
     def mark_of(self, queue: Queue, ticket: int) -> Mark | None:
         """What a unit is to be answered with if it has not been started; None: nothing stands against it."""
         mark = self.marks.get(ticket)
         if mark is not None:
             return mark
-        by = queue.superseded_by(ticket)
-        if by is not None and not (by in self.superseding and self._steers(ticket)):
+        by = self._superseded_by(queue, ticket)
+        if by is not None:
             return Mark(outcome=Outcome.SUPERSEDED, reason=f"by ticket {by}")
         pending = self.bodies.get(ticket) if queue.attempts_ticket == ticket else None
         if pending is None or self.catching_up:

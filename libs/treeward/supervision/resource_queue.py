@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
+from collections.abc import Container, Iterator
 
 LIST_UNITS = 32
 """A longer queue is kept in another form: an empty deque takes ten times the room of a list with one number."""
@@ -102,18 +103,20 @@ class Queue:
         if ticket not in self.supersedes[-1:]:
             insort(self.supersedes, ticket)
 
-    def superseded_by(self, ticket: int) -> int | None:
-        """The first unit behind `ticket` that supersedes it; None: none was read."""
-        if self.supersedes is None or ticket >= self.supersedes[-1]:
-            return None
-        return self.supersedes[bisect_right(self.supersedes, ticket)]
+    def superseding_behind(self, ticket: int) -> Iterator[int]:
+        """The units behind `ticket` that supersede what is before them, in order."""
+        if self.supersedes is not None and ticket < self.supersedes[-1]:
+            for index in range(bisect_right(self.supersedes, ticket), len(self.supersedes)):
+                yield self.supersedes[index]
 
-    def superseding_before(self, ticket: int) -> int:
-        """The last unit before `ticket`, and not answered, that supersedes what is before it; 0: there is none."""
-        if self.supersedes is None:
-            return 0
-        index = bisect_left(self.supersedes, ticket)
-        return self.supersedes[index - 1] if index else 0
+    def superseding_before(self, ticket: int, but: Container[int] = ()) -> int:
+        """The last unit before `ticket`, and not answered, that supersedes what is before it; 0: there is none.
+
+        `but`: those that are left out.
+        """
+        known = self.supersedes or ()
+        places = range(bisect_left(known, ticket) - 1, -1, -1)
+        return next((known[place] for place in places if known[place] not in but), 0)
 
     def on_answered(self, answered: int) -> None:
         """What steers is forgotten with its unit."""
