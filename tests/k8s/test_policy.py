@@ -183,7 +183,9 @@ def test_a_lost_node_is_soon_made_up_for(overlay: str, workload: Document) -> No
 
 @pytest.mark.parametrize("overlay", [name for name in NAMES if name != "example-zone"])
 def test_every_volume_is_mounted_where_it_is_written(overlay: str) -> None:
-    for workload in workloads(overlay):
+    found = workloads(overlay)
+    assert found
+    for workload in found:
         claims = [claim["metadata"]["name"] for claim in workload["spec"].get("volumeClaimTemplates", [])]
         volumes = {volume["name"] for volume in pod_of(workload).get("volumes", [])} | set(claims)
         mounted = {mount["name"] for one in pod_of(workload)["containers"] for mount in one["volumeMounts"]}
@@ -205,10 +207,11 @@ def test_the_image_has_one_pinned_base_no_root_and_only_what_the_lock_has() -> N
 def test_production_is_encrypted() -> None:
     (settings,) = [one["data"] for one in documents("production") if one["metadata"]["name"] == "treeward-settings"]
     assert all(url.startswith("tls://") for url in settings["TREEWARD_NATS_URL"].split(","))
-    for workload in workloads("production"):
-        if labels_of(workload).get("treeward/nats-client"):
-            mounts = pod_of(workload)["containers"][0]["volumeMounts"]
-            assert settings["TREEWARD_NATS_TLS_CA_FILE"].rpartition("/")[0] in {one["mountPath"] for one in mounts}
+    clients = [one for one in workloads("production") if labels_of(one).get("treeward/nats-client")]
+    assert len(clients) >= 4
+    for workload in clients:
+        mounts = pod_of(workload)["containers"][0]["volumeMounts"]
+        assert settings["TREEWARD_NATS_TLS_CA_FILE"].rpartition("/")[0] in {one["mountPath"] for one in mounts}
     (configuration,) = [one["data"] for one in documents("production") if "nats.conf" in (one.get("data") or {})]
     assert "verify: true" in configuration["route-tls.conf"] and "cert_file" in configuration["client-tls.conf"]
 

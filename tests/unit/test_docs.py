@@ -37,6 +37,12 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+def test_there_are_pages_links_and_commands_to_look_at() -> None:
+    assert len(PAGES) > 40 and len(READ_BY_USERS) > 25
+    assert sum(len(links(page)) for page in PAGES) > 60
+    assert len(COMMANDS) > 15
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target, anchor in links(page):
