@@ -94,8 +94,8 @@ CHOOSING = (
         "who is named once more may ask root once more",
         "6.appeal",
         S + "children.py",
-        "asked = branch.asked if same else trouble",
-        "asked = trouble",
+        "asked = branch.asked if same else cause",
+        "asked = cause",
         (CHILDREN,),
     ),
     # groups

@@ -1,15 +1,25 @@
-"""What an operator sees in the metrics of owners and supervisors: units in doubt, and branches without an owner."""
+"""What an operator sees in the metrics of owners and supervisors: units in doubt, branches without owner, claims."""
+
+from typing import cast
 
 from tests.support.pod_bench import EPOCH, LIMITS, Bench
 
+from treeward.bus.interface import Bus
+from treeward.runtime.child_watch import ChildWatch
+from treeward.runtime.clock import SystemClock
+from treeward.runtime.context import Context
 from treeward.runtime.doubts import Doubts, is_in_doubt
 from treeward.runtime.owned_branches import SHOW_S, OwnedBranches
+from treeward.runtime.settings import Settings
 from treeward.schemas.mailbox import Message
 from treeward.schemas.presence import Heartbeat, Holding
 from treeward.supervision.children import Children
+from treeward.supervision.effects import Cause, ClaimBranch
 from treeward.supervision.row import Phase, Row
 from treeward.telemetry import names
+from treeward.telemetry.logs import get_log
 from treeward.telemetry.metrics import Metrics
+from treeward.telemetry.traces import Tracer
 
 KEY = "vm.a"
 
@@ -140,3 +150,20 @@ def test_a_pod_that_is_no_more_and_a_supervisor_that_is_replaced_show_nothing() 
     assert shown(metrics) == {"a2": 0}
     owned.close()
     assert shown(metrics) == {}
+
+
+# --- claims ------------------------------------------------------------------------------------------------------
+
+
+def test_a_claim_is_counted_by_what_its_supervisor_had_noticed() -> None:
+    metrics = Metrics()
+    context = Context(
+        bus=cast("Bus", None),  # to tell of a claim takes none
+        clock=SystemClock(), log=get_log(), metrics=metrics, tracer=Tracer(None), settings=Settings(), limits=LIMITS,
+        instance="supervisor", name="supervisor",
+    )  # fmt: skip
+    watch = ChildWatch(context, "zone-a", Children(LIMITS, 0.0))
+    watch.tell(ClaimBranch("zone-a.a1", "agent-1", Cause.DISCONNECTED, "its connection is gone"))
+    watch.tell(ClaimBranch("zone-a", "supervisor-2", Cause.SILENT, "silent for 2 s"), epoch=7)
+    assert metrics.counter(names.TAKEOVERS, "zone-a", "pod", "disconnected").total == 1
+    assert metrics.counter(names.TAKEOVERS, "zone-a", "zone", "silent").total == 1

@@ -8,7 +8,7 @@ import pytest
 from treeward.schemas.presence import Heartbeat, Holding
 from treeward.supervision.appeal import Appeal
 from treeward.supervision.children import Children
-from treeward.supervision.effects import ClaimBranch
+from treeward.supervision.effects import Cause, ClaimBranch
 from treeward.supervision.escalations import Escalations
 from treeward.supervision.limits import Limits
 
@@ -84,6 +84,7 @@ def test_an_owner_that_falls_silent_is_replaced_after_the_time_of_suspicion_and_
     claims = watching.run(1.0, obey=True)
     assert [claim.instance for claim in claims] == ["agent-2"]
     assert "silent" in claims[0].reason
+    assert claims[0].cause is Cause.SILENT
 
 
 def test_an_owner_whose_connection_was_closed_is_replaced_a_heartbeat_later() -> None:
@@ -94,6 +95,7 @@ def test_an_owner_whose_connection_was_closed_is_replaced_a_heartbeat_later() ->
     claims = watching.run(STEP_S, obey=True)
     assert [claim.instance for claim in claims] == ["agent-2"]
     assert "connection is gone" in claims[0].reason
+    assert claims[0].cause is Cause.DISCONNECTED
 
 
 def test_a_connection_that_is_made_anew_is_no_death() -> None:
@@ -327,7 +329,7 @@ def test_who_was_claimed_for_because_the_one_before_had_asked_does_not_ask_again
         beat = Heartbeat(service="zone-supervisor", instance=name, name=name, holds=holds)
         children.on_heartbeat(beat, 101.0)
     (claim,) = children.decide(101.5)
-    assert (claim.branch, claim.instance, claim.asked) == ("z", "s2", True)
+    assert (claim.branch, claim.instance, claim.cause, claim.asked) == ("z", "s2", Cause.HELPLESS, True)
 
 
 def test_who_asked_and_was_claimed_anew_needs_help_until_it_has_been_well_for_a_while() -> None:
@@ -363,6 +365,7 @@ def test_who_is_named_once_more_is_still_the_one_that_was_asked_for() -> None:
         children.branches["z"].renew = "it was configured"
         (claim,) = children.decide(101.5)
         assert (claim.instance, claim.reason, claim.asked) == ("s1", "it was configured", asked)
+        assert claim.cause is Cause.RENEWED
     children.branches["z"].renew = None
     children.on_claimed("z", "s1", 7, 101.6, asked=True)
     children.on_closed("s1", 101.6)

@@ -9,8 +9,6 @@ from treeward.runtime import codec
 from treeward.runtime.context import Context
 from treeward.schemas import streams, subjects
 from treeward.schemas.presence import Heartbeat, Holding, Service
-from treeward.supervision.children import Children
-from treeward.supervision.effects import ClaimBranch
 
 TRIES = 3
 """Followers answer their leader once a second: one late answer is not a majority lost."""
@@ -99,25 +97,3 @@ async def can_claim(context: Context, zone: str) -> bool:
     except BusError:
         return False
     return False
-
-
-async def decide_claims(
-    context: Context, zone: str, children: Children, is_new: Callable[[ClaimBranch], bool]
-) -> list[ClaimBranch]:
-    """Whom to claim for now, if the log of `zone` has a majority behind it; else nobody, and we suspect ourselves.
-
-    Whoever was heard of while that was asked is left alone.
-    """
-    if not any(map(is_new, children.decide(context.now_s()))):
-        return []
-    asking = asyncio.create_task(can_claim(context, zone), name="can claim")
-    try:
-        while not asking.done():  # who asks is not away: we go on deciding, which also tells if we were
-            await asyncio.wait({asking}, timeout=context.limits.heartbeat_s)
-            claims = children.decide(context.now_s())
-    finally:
-        asking.cancel()
-    if not asking.result():
-        children.suspect_itself(context.now_s())
-        return []
-    return [claim for claim in claims if is_new(claim)]

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from treeward.schemas.presence import Heartbeat, Holding
-from treeward.supervision.effects import ClaimBranch
+from treeward.supervision.effects import Cause, ClaimBranch
 from treeward.supervision.election import choose_instance
 from treeward.supervision.escalations import Escalations
 from treeward.supervision.limits import Limits
@@ -170,9 +170,10 @@ class Children:
                 load[branch.owner] += 1
         claims = []
         for branch in self.branches.values():
-            reason = self._why_claim(branch, alive, now_s)
-            if reason is None:
+            why = self._why_claim(branch, alive, now_s)
+            if why is None:
                 continue
+            cause, reason = why
             same = branch.owner if reason == branch.renew else None
             chosen = same or self._choose(branch, alive, load, now_s)
             if chosen is not None:
@@ -184,38 +185,39 @@ class Children:
                     load[branch.owner] -= 1
                 if chosen in load:
                     load[chosen] += 1
-                trouble = self.escalations.of(branch.name, now_s)
                 # Who is only named once more is still the one who was claimed for since the one before had asked.
-                asked = branch.asked if same else trouble is not None and reason.endswith(trouble.reason)
-                claims.append(ClaimBranch(branch.name, chosen, reason, asked))
+                asked = branch.asked if same else cause is Cause.HELPLESS
+                claims.append(ClaimBranch(branch.name, chosen, cause, reason, asked))
         return claims
 
-    def _why_claim(self, branch: Branch, alive: dict[str, Instance], now_s: float) -> str | None:
+    def _why_claim(self, branch: Branch, alive: dict[str, Instance], now_s: float) -> tuple[Cause, str] | None:
+        """The cause, and the same in words."""
         if branch.name in self.escalations.quarantined:
             return None
         if branch.owner is None:
-            return "it has no owner"
+            return Cause.UNOWNED, "it has no owner"
         if branch.isolate:
-            return "it was isolated"
+            return Cause.RENEWED, "it was isolated"
         if branch.renew is not None and branch.owner in alive:
-            return branch.renew
+            return Cause.RENEWED, branch.renew
         if branch.owner == self.last_resort:
-            return self._why_take_again(branch, now_s) or ("an instance can take it again" if alive else None)
+            return self._why_take_again(branch, now_s) or self._why_give_back(alive)
         known = self.instances.get(branch.owner)
         if known is None:
             waited = now_s - max(branch.since_s, self.began_s) > self.limits.suspicion_s
-            return f"nothing was heard of {branch.owner}" if waited else None
+            return (Cause.UNKNOWN, f"nothing was heard of {branch.owner}") if waited else None
         if known.heartbeat.leaving:
-            return f"{branch.owner} is leaving"
+            return Cause.LEAVING, f"{branch.owner} is leaving"
         if branch.owner not in alive:
-            how = "its connection is gone" if known.closed_s is not None else f"silent for {now_s - known.seen_s:.2f} s"
-            return f"{branch.owner} is suspected: {how}"
+            if known.closed_s is not None:
+                return Cause.DISCONNECTED, f"{branch.owner} is suspected: its connection is gone"
+            return Cause.SILENT, f"{branch.owner} is suspected: silent for {now_s - known.seen_s:.2f} s"
         if not known.holds(branch.name, branch.epoch) and self._had_its_time(branch, now_s):
-            return f"{branch.owner} does not act in epoch {branch.epoch}"
+            return Cause.IDLE, f"{branch.owner} does not act in epoch {branch.epoch}"
         trouble = self.escalations.of(branch.name, now_s)
         if trouble is None or (trouble.out_of_reach and not self._others(branch, alive)):
             return None  # out of reach, and nobody is nearer
-        return f"{branch.owner} cannot help it: {trouble.reason}"
+        return Cause.HELPLESS, f"{branch.owner} cannot help it: {trouble.reason}"
 
     def describe_help(self, branch: str, now_s: float) -> dict[str, float | bool] | None:
         """What is done about a branch whose owner asks for help; None: it does not, as far as was heard.
@@ -236,11 +238,14 @@ class Children:
         grace_s = min(self.limits.backoff_s_max, self.limits.epoch_grace_s * 2.0 ** min(branch.failures, 16))
         return now_s - max(branch.since_s, self.began_s) > max(grace_s, self.limits.epoch_grace_s)
 
-    def _why_take_again(self, branch: Branch, now_s: float) -> str | None:
+    def _why_give_back(self, alive: dict[str, Instance]) -> tuple[Cause, str] | None:
+        return (Cause.REGAINED, "an instance can take it again") if alive else None
+
+    def _why_take_again(self, branch: Branch, now_s: float) -> tuple[Cause, str] | None:
         """The last resort may give up like any owner, and nobody but itself can claim for it."""
         if (branch.name, branch.epoch) in self._own or not self._had_its_time(branch, now_s):
             return None
-        return f"its supervisor does not act in epoch {branch.epoch}"
+        return Cause.IDLE, f"its supervisor does not act in epoch {branch.epoch}"
 
     def _take_orphan(self, branch: Branch, now_s: float) -> str | None:
         """Nobody can take it: after a while its supervisor does, for what its device still allows, and goes on."""

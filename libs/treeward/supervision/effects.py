@@ -1,5 +1,6 @@
 """What a decision asks the outside to do. Values only; the runtime carries them out and reports back."""
 
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from treeward.schemas.events import Event
@@ -125,12 +126,38 @@ class Suspect(NamedTuple):
     escalates: bool
 
 
+class Cause(StrEnum):
+    """Why a branch is claimed, in a word: what a metric tells apart."""
+
+    UNOWNED = "unowned"
+    """Nobody was ever claimed for."""
+    UNKNOWN = "unknown"
+    """Nothing was heard of its owner since its supervisor began."""
+    SILENT = "silent"
+    DISCONNECTED = "disconnected"
+    """A server has reported that its owner's connection is closed."""
+    LEAVING = "leaving"
+    """Its owner is told to stop: a planned hand-off."""
+    IDLE = "idle"
+    """Its owner is there and does not act for it."""
+    HELPLESS = "helpless"
+    """Its owner acts and asks for another."""
+    REGAINED = "regained"
+    """Its supervisor acts for it itself, and an instance can again."""
+    RENEWED = "renewed"
+    """It was isolated, paused, drained or configured: its claim is to say so."""
+    HANDED_OFF = "handed_off"
+    """A person asked for it."""
+
+
 class ClaimBranch(NamedTuple):
     """Name an instance as the owner of a branch."""
 
     branch: str
     instance: str
+    cause: Cause
     reason: str
+    """The same in words."""
     asked: bool = False
     """Its owner has asked for help, and is claimed anew for that; or is named once more, and was claimed for that."""
 

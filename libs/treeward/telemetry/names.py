@@ -121,7 +121,12 @@ DRIFTS = Metric(
     ("zone", "kind", "verb"),
 )
 LOOKS = Metric("treeward_looks", "counter", "Resources that the background synchronization looked after.", ("zone",))
-TAKEOVERS = Metric("treeward_takeovers", "counter", "Branches claimed for an instance.", ("zone", "level", "reason"))
+TAKEOVERS = Metric(
+    "treeward_takeovers",
+    "counter",
+    "Branches claimed for an instance, by what was noticed: silent, disconnected, leaving, idle and so on.",
+    ("zone", "level", "reason"),
+)
 MOVES = Metric("treeward_moves", "counter", "Resources handed off.", ("zone",))
 APPENDS_REFUSED = Metric(
     "treeward_appends_refused", "counter", "Appends refused since another owner was claimed.", ("zone",)

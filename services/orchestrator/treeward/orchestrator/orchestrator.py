@@ -23,6 +23,7 @@ from treeward.schemas.address import ROOT
 from treeward.schemas.events import Event, EventType
 from treeward.schemas.presence import Heartbeat
 from treeward.supervision.children import Children
+from treeward.supervision.effects import Cause
 from treeward.supervision.election import rendezvous
 from treeward.supervision.events import at
 from treeward.telemetry import names
@@ -164,11 +165,11 @@ class Orchestrator:
         impatient = now_s - self._orphaned_since_s > PATIENCE * self.context.limits.suspicion_s
         if claim.instance == self.context.instance or impatient:
             if await can_claim(self.context, ROOT):
-                await self._claim_root(self.context.instance, claim.reason)
+                await self._claim_root(self.context.instance, claim.cause, claim.reason)
             else:
                 self.peers.suspect_itself(self.context.now_s())
 
-    async def _claim_root(self, instance: str, reason: str) -> None:
+    async def _claim_root(self, instance: str, cause: Cause, reason: str) -> None:
         now_s = self.context.now_s()
         branch = self.peers.branches[ROOT]
         event = Event(
@@ -194,7 +195,7 @@ class Orchestrator:
             return  # somebody was quicker, or it is in doubt: the log will tell
         self.peers.on_claimed(ROOT, instance, result, now_s)
         self.context.log.warning("claims root", instance=instance, epoch=result, reason=reason)
-        self.context.metrics.counter(names.TAKEOVERS, ROOT, "root", "claim").inc()
+        self.context.metrics.counter(names.TAKEOVERS, ROOT, "root", cause.value).inc()
 
     async def _hand_off_root(self) -> str:
         """Claim root for another orchestrator: nothing crashes, and nobody had to name a master before."""
@@ -204,7 +205,7 @@ class Orchestrator:
         successor = rendezvous(ROOT, others)
         if successor is None:
             raise ValueError("there is no other orchestrator to hand root off to")
-        await self._claim_root(successor, f"handed off by {self.context.instance}")
+        await self._claim_root(successor, Cause.HANDED_OFF, f"handed off by {self.context.instance}")
         return f"root is claimed for {successor}"
 
     async def _begin_root(self, claim: Claimed, gave_up: Callable[[str, bool], None]) -> RootInCharge:

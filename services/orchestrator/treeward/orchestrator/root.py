@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from treeward.bus.interface import BusError, BusUnavailableError, Reader, Refused, Start, Stored, Subscription
+from treeward.bus.interface import BusError, BusUnavailableError, Refused, Start, Stored, Subscription
 from treeward.runtime import codec
-from treeward.runtime.branches import Claimed
 from treeward.runtime.answering import serve_explain
+from treeward.runtime.branches import Claimed
+from treeward.runtime.child_watch import ChildWatch
 from treeward.runtime.context import Context
 from treeward.runtime.last_events import caught_up
-from treeward.runtime.owned_branches import OwnedBranches
 from treeward.runtime.owner_loop import OwnerLoop
-from treeward.runtime.presence import decide_claims, listen, listen_to_closed
+from treeward.runtime.readers import Readers
 from treeward.runtime.tasks import Tasks
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT, ZONE_PARTITION
@@ -23,9 +23,7 @@ from treeward.supervision.effects import Effect
 from treeward.supervision.events import at
 from treeward.supervision.policies import restart_policy
 from treeward.supervision.root_owner import RootOwner
-from treeward.telemetry import names
 
-DECIDE_S = 0.1
 KEEP_STREAMS_S = 30.0
 
 
@@ -37,7 +35,7 @@ class RootInCharge:
         self.epoch = claim.epoch
         self.owner = RootOwner(ROOT, claim.epoch, context.limits)
         self.children = Children(context.limits, context.now_s())
-        self._owned = OwnedBranches(context.metrics, self.children)
+        self._watch = ChildWatch(context, ROOT, self.children)
         self._gave_up = gave_up
         self._zones: dict[str, Event] = {}
         self._claiming: set[str] = set()
@@ -46,7 +44,7 @@ class RootInCharge:
         self._claimed: dict[str, dict[str, Any]] = {}
         """What the last claim of each zone says that holds for it."""
         self._tasks = Tasks()
-        self._readers: list[Reader] = []
+        self._readers = Readers(context.bus, self._on_lost)
         self._subscriptions: list[Subscription] = []
         self._loop = OwnerLoop(
             context,
@@ -65,17 +63,9 @@ class RootInCharge:
         self._subscriptions.append(self.context.bus.on_connection(self._on_connection))
         self.owner.on_fold_complete()
         known = asyncio.Event()
-        reader = await self.context.bus.read(
-            streams.log(ROOT),
-            subjects.log_of_zone(ROOT),
-            Start.LAST_PER_SUBJECT,
-            self._on_event,
-            on_lost=self._on_lost,
-            on_caught_up=known.set,
-        )
-        self._readers.append(reader)
-        self._subscriptions.append(await listen(self.context, "zone-supervisor", self.children.on_heartbeat))
-        self._subscriptions.append(await listen_to_closed(self.context, self.children.on_closed))
+        log, last = streams.log(ROOT), Start.LAST_PER_SUBJECT
+        await self._readers.read(log, subjects.log_of_zone(ROOT), last, self._on_event, known.set)
+        await self._watch.listen("zone-supervisor", self.children.on_heartbeat)
         await caught_up(known, "the log of root")
         await self._loop.start()
         self._subscriptions.append(await serve_explain(self.context, ROOT, ZONE_PARTITION, self.describe))
@@ -170,21 +160,11 @@ class RootInCharge:
         self._compare(zone)
 
     async def _supervise(self) -> None:
-        suspected = 0
         while not self._loop.closed:
-            await asyncio.sleep(DECIDE_S)
-            if not self.context.bus.connected:
-                continue  # we hear nobody, so it is not they who are silent; back again, we suspect ourselves first
-            claims = await decide_claims(
-                self.context, ROOT, self.children, lambda claim: claim.branch not in self._claiming
-            )
-            self._owned.show(self.context.now_s())
-            for claim in claims:
+            await self._watch.turn()
+            for claim in await self._watch.decide(lambda claim: claim.branch not in self._claiming):
                 self._claiming.add(claim.branch)
                 self._tasks.spawn(self._claim(claim))
-            if self.children.suspected_itself > suspected:
-                suspected = self.children.suspected_itself
-                self.context.log.warning("was away or cut off, and suspects itself before its children", zone=ROOT)
 
     async def _claim(self, claim: effects.ClaimBranch) -> None:
         """Claim a zone in its own log, with the previous claim expected: a stale root changes nothing twice."""
@@ -215,10 +195,7 @@ class RootInCharge:
                 self.children.on_claimed(zone, claim.instance, result, self.context.now_s(), asked=claim.asked)
                 self._claimed[zone] = said
                 self._compare(zone)
-                self.context.log.warning(
-                    "claims a zone", branch=zone, instance=claim.instance, epoch=result, reason=claim.reason
-                )
-                self.context.metrics.counter(names.TAKEOVERS, zone, "zone", "claim").inc()
+                self._watch.tell(claim, epoch=result)
             else:
                 if isinstance(result, Refused):
                     self.context.log.warning("somebody else has claimed a zone", zone=zone, reason=result.description)
@@ -254,9 +231,10 @@ class RootInCharge:
         """Stop at once."""
         await self._loop.close()
         self._tasks.close()
-        self._owned.close()
-        for closing in (*self._readers, *self._subscriptions):
-            await closing.close()
+        await self._watch.close()
+        await self._readers.close()
+        for subscription in self._subscriptions:
+            await subscription.close()
 
 
 def _said(event: Event | None) -> dict[str, Any]:

@@ -11,11 +11,10 @@ from treeward.bus.interface import BusError, Start, Stored, Subscription
 from treeward.runtime import codec
 from treeward.runtime.answering import serve_explain
 from treeward.runtime.branches import Claimed
+from treeward.runtime.child_watch import ChildWatch
 from treeward.runtime.context import Context
 from treeward.runtime.last_events import caught_up
-from treeward.runtime.owned_branches import OwnedBranches
 from treeward.runtime.owner_loop import OwnerLoop
-from treeward.runtime.presence import decide_claims, listen, listen_to_closed
 from treeward.runtime.readers import Readers
 from treeward.runtime.tasks import Tasks
 from treeward.schemas import streams, subjects
@@ -31,9 +30,7 @@ from treeward.supervision.policies import restart_policy
 from treeward.supervision.self_suspicion import Escalation
 from treeward.supervision.zone_owner import ZoneOwner
 from treeward.telemetry import names
-from treeward.telemetry.traces import Kind
 
-DECIDE_S = 0.1
 WATCH_WORK_S = 5.0
 
 
@@ -58,7 +55,7 @@ class ZoneInCharge:
             prefer_local=context.settings.claim_policy == "local",
             last_resort=context.instance,
         )
-        self._owned = OwnedBranches(context.metrics, self.children)
+        self._watch = ChildWatch(context, self.zone, self.children)
         self._policies = claim.event.policies
         period_s = restart_policy(context.limits, "zone", (self._policies,)).period_s
         self._appeal = Appeal(asked_before=claim.event.attempts > 0, patience_s=period_s)
@@ -85,8 +82,7 @@ class ZoneInCharge:
         pods = subjects.log_of_resource(self.zone, "pod.*")
         log, last = streams.log(self.zone), Start.LAST_PER_SUBJECT
         await self._readers.read(log, pods, last, self._on_pod_event, pods_known.set)
-        self._subscriptions.append(await listen(self.context, "pod-agent", self._on_heartbeat))
-        self._subscriptions.append(await listen_to_closed(self.context, self.children.on_closed))
+        await self._watch.listen("pod-agent", self._on_heartbeat)
         await caught_up(pods_known, f"the pods of {self.zone}")
         await self._loop.start()
         self._subscriptions.append(await serve_explain(self.context, self.zone, ZONE_PARTITION, self.describe))
@@ -198,18 +194,11 @@ class ZoneInCharge:
     # --- who owns the pods ---------------------------------------------------------------------------------------
 
     async def _supervise(self) -> None:
-        suspected = 0
         while not self._loop.closed:
-            await asyncio.sleep(DECIDE_S)
-            if not self.context.bus.connected:
-                continue  # we hear nobody, so it is not they who are silent; back again, we suspect ourselves first
+            await self._watch.turn()
             self.children.on_own(self._orphans(), self.context.now_s())
-            claims = await decide_claims(self.context, self.zone, self.children, self._is_new)
+            claims = await self._watch.decide(self._is_new)
             now_s = self.context.now_s()
-            self._owned.show(now_s)
-            if self.children.suspected_itself > suspected:
-                suspected = self.children.suspected_itself
-                self.context.log.warning("was away or cut off, and suspects itself before its children", zone=self.zone)
             for branch, reason in self._beyond_help(now_s):
                 pod = branch.partition(".")[2]
                 if pod not in self.owner.pods.claims_on_their_way and self.owner.pods.is_defined(pod):
@@ -220,7 +209,7 @@ class ZoneInCharge:
             for claim in claims:
                 if self._is_new(claim):  # else it was quarantined just now
                     self.owner.claim_pod(claim.branch.partition(".")[2], claim.instance, claim.reason, now_s)
-                    self._tell(claim.branch, claim.instance, claim.reason, now_s)
+                    self._watch.tell(claim)
             self._loop.carry_out()
 
     def _beyond_help(self, now_s: float) -> Sequence[tuple[str, str]]:
@@ -228,7 +217,8 @@ class ZoneInCharge:
         before = self._appeal.escalation
         escalations = self.children.escalations
         pods = len(self.children.branches.keys() - escalations.quarantined)
-        found = self._appeal.decide(escalations.hopeless(), troubled=escalations.troubled(now_s), pods=pods, now_s=now_s)
+        troubled = escalations.troubled(now_s)
+        found = self._appeal.decide(escalations.hopeless(), troubled=troubled, pods=pods, now_s=now_s)
         if before is None and self._appeal.escalation is not None:
             reason = self._appeal.escalation.reason
             self.context.log.warning("cannot help most of its pods, and asks root", zone=self.zone, reason=reason)
@@ -251,16 +241,6 @@ class ZoneInCharge:
         pod = claim.branch.partition(".")[2]
         return pod not in self.owner.pods.claims_on_their_way and self.owner.pods.is_defined(pod)
 
-    def _tell(self, branch: str, instance: str, reason: str, now_s: float) -> None:
-        self.context.log.warning("claims a pod", branch=branch, instance=instance, reason=reason)
-        self.context.metrics.counter(names.TAKEOVERS, self.zone, "pod", "claim").inc()
-        attributes: dict[str, str | bool | int | float] = {
-            names.ZONE: self.zone,
-            names.POD: branch.partition(".")[2],
-            names.REASON: reason,
-        }
-        self.context.tracer.span(names.TAKEOVER, None, now_s, now_s, Kind.INTERNAL, attributes, always=True)
-
     async def _find_place(self, _subject: str, body: bytes) -> bytes:
         """A pod's owner asks where something could go."""
         asked = codec.place_asked_of(body)
@@ -282,7 +262,7 @@ class ZoneInCharge:
         """Stop at once."""
         await self._loop.close()
         self._tasks.close()
-        self._owned.close()
+        await self._watch.close()
         await self._readers.close()
         for subscription in self._subscriptions:
             await subscription.close()
