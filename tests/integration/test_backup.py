@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.support.command import Said, treeward
 from tests.support.credentials import accounts_of, connected_as
+from tests.support.seen import Seen
 from tests.support.until import until
 
 from treeward.bus.interface import Draft, Guard, Stored
@@ -74,10 +75,6 @@ async def _caught_up(bus: NatsBus, stream: str, last: int) -> bool:
     return state is not None and state.last >= last
 
 
-def _holds(found: list[Stored], count: int) -> bool:
-    return len(found) == count
-
-
 def _denied_again(bus: NatsBus, before: int) -> bool:
     return bus.counts["violations"] > before
 
@@ -87,10 +84,11 @@ async def everything(bus: NatsBus) -> dict[str, list[Stored]]:
     for name in KEPT:
         state = await bus.state(name)
         assert state is not None, name
-        here = found[name] = []
+        seen = Seen()
+        found[name] = seen.messages
         if state.messages:
-            await bus.read(name, ">", 1, here.append, on_lost=lambda: None, purged_is_fine=True)
-            await until(partial(_holds, here, state.messages), name)
+            await seen.read(bus, name, purged_is_fine=True)
+            await seen.until_count(state.messages)
     return found
 
 

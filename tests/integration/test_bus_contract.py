@@ -9,6 +9,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from tests.support.seen import Seen
 from tests.support.until import until
 
 from treeward.bus.interface import (
@@ -17,11 +18,9 @@ from treeward.bus.interface import (
     Draft,
     Guard,
     NoSuchZoneError,
-    Reader,
     Refused,
     Since,
     Start,
-    Stored,
     StreamDiffersError,
 )
 from treeward.bus.nats_bus import NatsBus
@@ -83,39 +82,6 @@ def carry_out(request: pytest.FixtureRequest) -> CarryOut:
     if request.param == "simulation":
         return in_simulation()
     return on_nats(request.getfixturevalue("nats_server"))
-
-
-class Seen:
-    """What a reader has delivered, and what it has said."""
-
-    def __init__(self) -> None:
-        self.messages: list[Stored] = []
-        self.lost = 0
-        self.caught_up_at: list[int] = []
-
-    async def read(
-        self, bus: Bus, stream: str, subject: str, start: int | Start | Since, *, fine: bool = False
-    ) -> Reader:
-        def lose() -> None:
-            self.lost += 1
-
-        return await bus.read(
-            stream,
-            subject,
-            start,
-            self.messages.append,
-            on_lost=lose,
-            on_caught_up=lambda: self.caught_up_at.append(len(self.messages)),
-            purged_is_fine=fine,
-        )
-
-    @property
-    def positions(self) -> list[int]:
-        return [stored.position for stored in self.messages]
-
-    @property
-    def bodies(self) -> list[bytes]:
-        return [stored.data for stored in self.messages]
 
 
 async def submit(bus: Bus, *bodies: bytes, key: str = "vm.web-1") -> list[int]:
@@ -194,7 +160,7 @@ def test_a_purge_of_one_subject_leaves_the_others_and_is_no_gap_to_readers(carry
     async def scenario(bus: Bus, other: Bus) -> None:
         work, all_work = streams.work(ZONE), subjects.work_of_zone(ZONE)
         before, after = Seen(), Seen()
-        await before.read(other, work, all_work, 1, fine=True)
+        await before.read(other, work, all_work, 1, purged_is_fine=True)
         await submit(bus, b"1")
         await submit(bus, b"2", b"3", key="vm.web-2")
         await submit(bus, b"4")
@@ -205,7 +171,7 @@ def test_a_purge_of_one_subject_leaves_the_others_and_is_no_gap_to_readers(carry
         state = await other.state(work)
         assert state is not None
         assert (state.first, state.last, state.messages) == (1, 5, 3)
-        await after.read(other, work, all_work, 1, fine=True)
+        await after.read(other, work, all_work, 1, purged_is_fine=True)
         await submit(bus, b"6")
         await until(lambda: before.positions[-1] == 6 and after.positions[-1:] == [6])
         assert after.positions == [1, 4, 5, 6]
@@ -268,7 +234,7 @@ def test_the_bucket_holds_the_last_event_of_each_resource_and_says_where_it_is_f
         assert last.data == b"completed"
         assert codec.log_position_of(last) == 3
         seen = Seen()
-        reader = await seen.read(bus, state, streams.state_subject(ZONE, "*.*"), 1, fine=True)
+        reader = await seen.read(bus, state, streams.state_subject(ZONE, "*.*"), 1, purged_is_fine=True)
         await until(lambda: seen.caught_up_at)
         await reader.close()
         assert [codec.log_position_of(each) for each in seen.messages] == [1, 3, 4]
@@ -491,7 +457,7 @@ def test_a_reader_from_the_beginning_takes_what_a_purge_has_left(carry_out: Carr
         await submit(bus, b"1", b"2", b"3")
         await bus.purge(streams.work(ZONE), below=3)
         seen = Seen()
-        await seen.read(bus, streams.work(ZONE), subjects.work_of_zone(ZONE), 1, fine=True)
+        await seen.read(bus, streams.work(ZONE), subjects.work_of_zone(ZONE), 1, purged_is_fine=True)
         await until(lambda: seen.caught_up_at)
         assert seen.positions == [3]
         assert seen.lost == 0

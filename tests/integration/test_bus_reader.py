@@ -5,9 +5,10 @@ import time
 
 import pytest
 from tests.support.proxy import Proxy
+from tests.support.seen import Seen
 from tests.support.until import until
 
-from treeward.bus.interface import NoSuchZoneError, Since, Start, Stored
+from treeward.bus.interface import NoSuchZoneError, Since, Start
 from treeward.bus.nats_bus import NatsBus
 from treeward.bus.provision import configuration
 from treeward.bus.reader import CREDIT, StreamReader
@@ -19,37 +20,10 @@ STREAM = "WORK_zone-a"
 ALL = subjects.work_of_zone("zone-a")
 
 
-class Seen:
-    """What a reader has delivered, and what it has said."""
-
-    def __init__(self) -> None:
-        self.messages: list[Stored] = []
-        self.lost = 0
-        self.caught_up_at: list[int] = []
-
-    def deliver(self, stored: Stored) -> None:
-        self.messages.append(stored)
-
-    def on_lost(self) -> None:
-        self.lost += 1
-
-    def on_caught_up(self) -> None:
-        self.caught_up_at.append(len(self.messages))
-
-    @property
-    def positions(self) -> list[int]:
-        return [stored.position for stored in self.messages]
-
-    async def until(self, position: int) -> None:
-        await until(lambda: position in self.positions, f"position {position}")
-
-    async def until_count(self, count: int) -> None:
-        await until(lambda: len(self.messages) >= count, f"{count} messages")
-
-    async def read(self, bus: NatsBus, start: int | Start | Since = 1, **options: bool) -> StreamReader:
-        return await bus.read(
-            STREAM, ALL, start, self.deliver, on_lost=self.on_lost, on_caught_up=self.on_caught_up, **options
-        )
+async def read(seen: Seen, bus: NatsBus, start: int | Start | Since = 1, **options: bool) -> StreamReader:
+    reader = await seen.read(bus, STREAM, ALL, start, **options)
+    assert isinstance(reader, StreamReader)
+    return reader
 
 
 async def submit(bus: NatsBus, count: int, key: str = "vm.web-1") -> None:
@@ -67,7 +41,7 @@ async def test_messages_arrive_with_position_time_and_headers(bus: NatsBus) -> N
     before_s = time.time()
     await bus.submit("tw.work.zone-a.vm.web-1", b"body", headers={"traceparent": "00-1", "note": "a: b\r\nc: d"})
     seen = Seen()
-    await seen.read(bus)
+    await read(seen, bus)
     await until(lambda: seen.messages)
     stored = seen.messages[0]
     assert (stored.position, stored.subject, stored.data) == (1, "tw.work.zone-a.vm.web-1", b"body")
@@ -82,8 +56,8 @@ async def test_more_than_one_credit_is_read_without_a_gap(bus: NatsBus) -> None:
     for number in range(count):
         bus.publish(subjects.work("zone-a", f"vm.web-{number}"), b"x")
     seen = Seen()
-    await seen.read(bus)
-    await until(lambda: len(seen.messages) >= count)
+    await read(seen, bus)
+    await seen.until_count(count)
     assert seen.positions == list(range(1, count + 1))
 
 
@@ -91,28 +65,28 @@ async def test_a_reader_begins_where_it_is_told(bus: NatsBus) -> None:
     await submit(bus, 2, "vm.web-1")
     await submit(bus, 2, "vm.web-2")
     from_three, news, last, since = Seen(), Seen(), Seen(), Seen()
-    await from_three.read(bus, 3)
-    await news.read(bus, Start.NEW)
-    await last.read(bus, Start.LAST_PER_SUBJECT)
+    await read(from_three, bus, 3)
+    await read(news, bus, Start.NEW)
+    await read(last, bus, Start.LAST_PER_SUBJECT)
     fourth = await bus.get(STREAM, 4)
     assert fourth is not None
-    await since.read(bus, Since(fourth.time_s))
+    await read(since, bus, Since(fourth.time_s))
     await submit(bus, 1, "vm.web-3")
     for seen, positions in ((from_three, [3, 4, 5]), (news, [5]), (last, [2, 4, 5])):
         await seen.until(5)
         assert seen.positions == positions
-    await until(lambda: 5 in since.positions)
+    await since.until(5)
     assert since.positions == [4, 5]
 
 
 async def test_caught_up_is_told_once_and_after_all_that_was_stored(bus: NatsBus) -> None:
     empty = Seen()
-    await empty.read(bus)
+    await read(empty, bus)
     await until(lambda: empty.caught_up_at)
     await submit(bus, 20)
     seen, behind = Seen(), Seen()
-    await seen.read(bus)
-    await behind.read(bus, 21)
+    await read(seen, bus)
+    await read(behind, bus, 21)
     await until(lambda: seen.caught_up_at and behind.caught_up_at)
     await submit(bus, 3)
     await until(lambda: len(seen.messages) == 23 and len(empty.messages) == 23)
@@ -122,7 +96,7 @@ async def test_caught_up_is_told_once_and_after_all_that_was_stored(bus: NatsBus
 async def test_a_reader_catches_up_although_the_last_message_it_waits_for_was_purged(bus: NatsBus) -> None:
     await submit(bus, 3, "vm.web-1")
     seen = Seen()
-    reader = await seen.read(bus, purged_is_fine=True)
+    reader = await read(seen, bus, purged_is_fine=True)
     reader.pause()
     await bus.purge(STREAM, below=4)
     await submit(bus, 1, "vm.web-2")
@@ -139,7 +113,7 @@ async def test_order_and_completeness_survive_kill_and_restart_of_the_server(
     bus: NatsBus, nats_server: EmbeddedNats
 ) -> None:
     seen = Seen()
-    await seen.read(bus)
+    await read(seen, bus)
     for _ in range(3):
         await submit(bus, 50)
         nats_server.kill()
@@ -148,14 +122,14 @@ async def test_order_and_completeness_survive_kill_and_restart_of_the_server(
         await submit(bus, 50)
     state = await bus.state(STREAM)
     assert state is not None
-    await until(lambda: len(seen.messages) >= state.last)
+    await seen.until_count(state.last)
     assert seen.positions == list(range(1, state.last + 1))
     assert seen.lost == 0
 
 
 async def test_order_and_completeness_survive_a_frozen_server(bus: NatsBus, nats_server: EmbeddedNats) -> None:
     seen = Seen()
-    await seen.read(bus)
+    await read(seen, bus)
     await submit(bus, 20)
     nats_server.pause()
     bus.publish("tw.work.zone-a.vm.web-2", b"on its way when the server froze")
@@ -165,7 +139,7 @@ async def test_order_and_completeness_survive_a_frozen_server(bus: NatsBus, nats
     await submit(bus, 20)
     state = await bus.state(STREAM)
     assert state is not None
-    await until(lambda: len(seen.messages) >= state.last)
+    await seen.until_count(state.last)
     assert seen.positions == list(range(1, state.last + 1))
 
 
@@ -173,26 +147,26 @@ async def test_order_and_completeness_survive_links_cut_in_the_middle(
     bus: NatsBus, far_bus: NatsBus, proxy: Proxy
 ) -> None:
     seen = Seen()
-    await seen.read(far_bus)
+    await read(seen, far_bus)
     for cut in range(5):
         for number in range(2000):
             bus.publish(subjects.work("zone-a", f"vm.web-{number}"), b"x" * 500)
         await seen.until_count(cut * 2000 + 101)
         proxy.cut()
-    await until(lambda: len(seen.messages) >= 10_000)
+    await seen.until_count(10_000)
     assert seen.positions == list(range(1, 10_001))
     assert far_bus.connection.counts["lost"] >= 1
 
 
 async def test_a_deleted_consumer_is_replaced_behind_the_last_position(bus: NatsBus) -> None:
     seen = Seen()
-    await seen.read(bus)
+    await read(seen, bus)
     await submit(bus, 5)
     await until(lambda: len(seen.messages) == 5)
     for name in (await bus.streams.api(f"CONSUMER.NAMES.{STREAM}", {}))["consumers"]:
         await bus.streams.api(f"CONSUMER.DELETE.{STREAM}.{name}", {})
     await submit(bus, 5)
-    await until(lambda: len(seen.messages) >= 10)
+    await seen.until_count(10)
     assert seen.positions == list(range(1, 11))
 
 
@@ -200,14 +174,14 @@ async def test_a_message_lost_on_its_way_is_read_again_when_the_next_one_comes(
     bus: NatsBus, far_bus: NatsBus, proxy: Proxy
 ) -> None:
     seen = Seen()
-    reader = await seen.read(far_bus)
+    reader = await read(seen, far_bus)
     await submit(bus, 2)
     await until(lambda: len(seen.messages) == 2)
     proxy.lose_to_client_once = b"vm.unlucky"
     await submit(bus, 1, "vm.unlucky")
     await until(lambda: proxy.lost_bytes)
     await submit(bus, 3)
-    await until(lambda: len(seen.messages) >= 6)
+    await seen.until_count(6)
     assert seen.positions == [1, 2, 3, 4, 5, 6]
     assert reader.renewals == 1
 
@@ -216,7 +190,7 @@ async def test_a_message_lost_on_its_way_is_read_again_when_nothing_more_comes(
     bus: NatsBus, far_bus: NatsBus, proxy: Proxy
 ) -> None:
     seen = Seen()
-    reader = await seen.read(far_bus)
+    reader = await read(seen, far_bus)
     await submit(bus, 2)
     await until(lambda: len(seen.messages) == 2)
     proxy.lose_to_client_once = b"vm.unlucky"
@@ -228,7 +202,7 @@ async def test_a_message_lost_on_its_way_is_read_again_when_nothing_more_comes(
 
 async def test_silence_is_taken_for_a_dead_consumer(bus: NatsBus) -> None:
     seen = Seen()
-    reader = await seen.read(bus)
+    reader = await read(seen, bus)
     bus.connection.send(f"UNSUB {reader._sid}\r\n".encode())  # the server's part of the subscription is gone
     await submit(bus, 3)
     await until(lambda: len(seen.messages) == 3)
@@ -240,8 +214,8 @@ async def test_a_reader_is_told_when_what_it_wanted_next_has_aged_out(
     bus: NatsBus, far_bus: NatsBus, proxy: Proxy
 ) -> None:
     log_like, work_like = Seen(), Seen()
-    await log_like.read(far_bus)
-    await work_like.read(far_bus, purged_is_fine=True)
+    await read(log_like, far_bus)
+    await read(work_like, far_bus, purged_is_fine=True)
     await submit(bus, 3)
     await until(lambda: len(log_like.messages) == 3 and len(work_like.messages) == 3)
     proxy.refuse = True
@@ -260,7 +234,7 @@ async def test_positions_below_the_first_are_no_loss_at_the_very_start(bus: Nats
     await submit(bus, 5)
     await bus.purge(STREAM, below=4)
     seen = Seen()
-    await seen.read(bus, 1)
+    await read(seen, bus, 1)
     await until(lambda: len(seen.messages) == 2)
     assert seen.positions == [4, 5]
     assert seen.lost == 0
@@ -269,7 +243,8 @@ async def test_positions_below_the_first_are_no_loss_at_the_very_start(bus: Nats
 async def test_a_reader_of_a_rare_subject_survives_the_ageing_of_the_rest(bus: NatsBus) -> None:
     seen = Seen()
     await submit(bus, 1, "vm.rare")
-    reader = await bus.read(STREAM, subjects.work("zone-a", "vm.rare"), 1, seen.deliver, on_lost=seen.on_lost)
+    reader = await seen.read(bus, STREAM, subjects.work("zone-a", "vm.rare"))
+    assert isinstance(reader, StreamReader)
     await submit(bus, 5, "vm.frequent")
     await until(lambda: reader._covered == 6, "the heartbeat says how far the consumer has looked")
     await bus.purge(STREAM, below=6)
@@ -282,8 +257,8 @@ async def test_a_reader_of_a_rare_subject_survives_the_ageing_of_the_rest(bus: N
 
 async def test_a_stream_made_anew_is_a_loss_except_for_who_wanted_news(bus: NatsBus) -> None:
     seen, news = Seen(), Seen()
-    await seen.read(bus, purged_is_fine=True)
-    await news.read(bus, Start.NEW)
+    await read(seen, bus, purged_is_fine=True)
+    await read(news, bus, Start.NEW)
     await submit(bus, 3)
     await until(lambda: len(seen.messages) == 3 and len(news.messages) == 3)
     await remake_work(bus)
@@ -297,17 +272,17 @@ async def test_a_stream_made_anew_is_a_loss_except_for_who_wanted_news(bus: Nats
 async def test_a_position_beyond_the_streams_last_is_a_loss(bus: NatsBus) -> None:
     await submit(bus, 3)
     seen = Seen()
-    await seen.read(bus, 9)
+    await read(seen, bus, 9)
     await until(lambda: seen.lost)
     next_one = Seen()
-    await next_one.read(bus, 4)
+    await read(next_one, bus, 4)
     await submit(bus, 1)
     await until(lambda: next_one.positions == [4])
 
 
 async def test_a_paused_reader_asks_for_no_more_until_it_is_resumed(bus: NatsBus) -> None:
     seen = Seen()
-    reader = await seen.read(bus)
+    reader = await read(seen, bus)
     reader.pause()
     count = 4 * CREDIT
     for number in range(count):
@@ -322,8 +297,8 @@ async def test_a_paused_reader_asks_for_no_more_until_it_is_resumed(bus: NatsBus
 
 async def test_a_reader_that_was_paused_for_long_is_told_what_it_has_missed(bus: NatsBus) -> None:
     seen, witness = Seen(), Seen()
-    reader = await seen.read(bus)
-    await witness.read(bus)
+    reader = await read(seen, bus)
+    await read(witness, bus)
     reader.pause()
     for number in range(2 * CREDIT):
         bus.publish(subjects.work("zone-a", f"vm.web-{number}"), b"x")
@@ -337,8 +312,8 @@ async def test_a_reader_that_was_paused_for_long_is_told_what_it_has_missed(bus:
 
 async def test_a_closed_reader_delivers_nothing(bus: NatsBus) -> None:
     seen, witness = Seen(), Seen()
-    reader = await seen.read(bus)
-    await witness.read(bus)
+    reader = await read(seen, bus)
+    await read(witness, bus)
     await reader.close()
     await submit(bus, 3)
     await until(lambda: len(witness.messages) == 3)

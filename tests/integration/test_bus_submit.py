@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.proxy import Proxy
+from tests.support.seen import Seen
 from tests.support.until import until
 
 from treeward.bus.interface import (
@@ -12,7 +13,6 @@ from treeward.bus.interface import (
     Draft,
     NoSuchZoneError,
     Receipt,
-    Stored,
     StreamDiffersError,
     SubmitRefusedError,
 )
@@ -100,11 +100,11 @@ async def test_the_last_message_of_a_subject_and_of_a_wildcard(bus: NatsBus) -> 
 
 async def test_what_is_asked_for_by_position_equals_what_a_reader_delivers(bus: NatsBus) -> None:
     await bus.submit(WEB, b"body", headers={"traceparent": "00-1"})
-    seen: list[Stored] = []
-    await bus.read("WORK_zone-a", subjects.work_of_zone("zone-a"), 1, seen.append, on_lost=lambda: None)
-    await until(lambda: seen)
-    assert await bus.get("WORK_zone-a", 1) == seen[0]
-    assert await bus.streams.leader_get("WORK_zone-a", {"seq": 1}) == seen[0]
+    seen = Seen()
+    await seen.read(bus, "WORK_zone-a", subjects.work_of_zone("zone-a"))
+    await seen.until(1)
+    assert await bus.get("WORK_zone-a", 1) == seen.messages[0]
+    assert await bus.streams.leader_get("WORK_zone-a", {"seq": 1}) == seen.messages[0]
     assert await bus.get("WORK_zone-a", 2) is None
 
 
@@ -120,9 +120,9 @@ async def test_hundreds_of_questions_are_open_at_once(bus: NatsBus) -> None:
 async def test_purging_removes_what_lies_below_and_keeps_it_in_the_history(bus: NatsBus) -> None:
     for _ in range(5):
         await bus.submit(WEB, b"{}")
-    history: list[Stored] = []
-    await bus.read("WORK_HISTORY_zone-a", ">", 1, history.append, on_lost=lambda: None)
-    await until(lambda: len(history) == 5)
+    history = Seen()
+    await history.read(bus, "WORK_HISTORY_zone-a")
+    await history.until_count(5)
     for _ in range(2):
         await bus.purge("WORK_zone-a", below=4)
     state = await bus.state("WORK_zone-a")
@@ -177,9 +177,9 @@ async def test_the_bucket_holds_the_last_event_of_each_resource_with_its_positio
         assert isinstance(result, int)
         position = result
     bucket = streams.state("zone-a")
-    seen: list[Stored] = []
-    await bus.read(bucket, streams.state_subject("zone-a", "*.*"), 1, seen.append, on_lost=lambda: None)
-    await until(lambda: any(b"completed" in stored.data for stored in seen))
+    seen = Seen()
+    await seen.read(bus, bucket, streams.state_subject("zone-a", "*.*"))
+    await until(lambda: any(b"completed" in body for body in seen.bodies))
     web_1 = await bus.last(bucket, streams.state_subject("zone-a", "vm.web-1"))
     web_2 = await bus.last(bucket, streams.state_subject("zone-a", "vm.web-2"))
     assert web_1 is not None
@@ -197,9 +197,9 @@ async def test_a_purge_marker_with_a_lifetime_removes_an_entry_of_the_bucket(bus
         "LOG_zone-a", Draft(subjects.log("zone-a", "vm.web-1", "ready"), b"{}"), subject=claim, position=0
     )
     await bus.append_expecting("LOG_zone-a", forgotten, subject=claim, position=0)
-    seen: list[Stored] = []
-    await bus.read(bucket, streams.state_subject("zone-a", "*.*"), 1, seen.append, on_lost=lambda: None)
-    await until(lambda: any((stored.headers or {}).get("KV-Operation") == "PURGE" for stored in seen))
+    seen = Seen()
+    await seen.read(bus, bucket, streams.state_subject("zone-a", "*.*"))
+    await until(lambda: any((stored.headers or {}).get("KV-Operation") == "PURGE" for stored in seen.messages))
     give_up_s = asyncio.get_running_loop().time() + 20
     while await bus.last(bucket, streams.state_subject("zone-a", "vm.web-1")) is not None:
         assert asyncio.get_running_loop().time() < give_up_s
