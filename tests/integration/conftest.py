@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.support.nats_server import make_server, nats_cluster, nats_server
 from tests.support.proxy import Proxy, proxied
+from tests.support.two_buses import carry_out
 
 from treeward.bus.nats_bus import NatsBus
 from treeward.bus.provision import provision
 from treeward.runtime.embedded_nats import EmbeddedNats
 from treeward.schemas.streams import Retention
 
-__all__ = ["make_server", "nats_cluster", "nats_server"]
+__all__ = ["carry_out", "make_server", "nats_cluster", "nats_server"]
 
 
 @pytest.fixture
