@@ -43,8 +43,8 @@ BENCH_CLIENTS := .venv-bench/.installed
 bench: $(STAMP) $(BENCH_CLIENTS) ## speed and size in under 10 minutes, sizes scaled down; writes bench/RESULTS.md (BENCH="path hot": only these)
 	$(BIN)/python -m bench.run $(BENCH)
 
-bench-full: $(STAMP) $(BENCH_CLIENTS) ## the same with all sizes, an hour or two
-	$(BIN)/python -m bench.run --full $(BENCH)
+bench-full: $(STAMP) $(BENCH_CLIENTS) ## the same with all sizes, an hour or two (RESUME=1: without what this code has full results of)
+	$(BIN)/python -m bench.run --full $(if $(RESUME),--resume) $(BENCH)
 
 # Clients of what we are compared with, and the profiler: no dependencies of ours.
 $(BENCH_CLIENTS):

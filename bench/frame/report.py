@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.frame.plots import draw
 from bench.frame.result import RESULTS
-from bench.frame.targets import TARGETS, verdict
+from bench.frame.targets import TARGETS, Target, verdict
 
 ORDER = (
     "path", "latency", "hot", "slow_device", "skew", "backlog", "size", "recovery", "hand_off", "scale", "tracing",
@@ -21,31 +21,38 @@ Result = Mapping[str, Any]
 
 
 def read(results: Path = RESULTS) -> list[Result]:
-    """What is stored, in the order of the report."""
-    found = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
-    return [found[name] for name in (*ORDER, *sorted(set(found) - set(ORDER))) if name in found]
+    """All that is stored, in the order of the report, of each benchmark the newest first."""
+    found: list[Result] = [json.loads(path.read_text()) for path in results.glob("*.json")]
+    found.sort(key=lambda result: str(result["at"]), reverse=True)
+    known = sorted({result["name"] for result in found} - set(ORDER))
+    return [result for name in (*ORDER, *known) for result in found if result["name"] == name]
+
+
+def newest(results: Sequence[Result]) -> list[Result]:
+    """Of each benchmark the newest."""
+    return list({result["name"]: result for result in reversed(results)}.values())[::-1]
 
 
 def markdown(results: Sequence[Result]) -> str:
-    """The whole report."""
-    figures = {name: value for result in results for name, value in result["figures"].items()}
+    """The whole report: the newest of each benchmark, and for each target the newest that has its figure."""
     lines = [
         "# Results",
         "",
         "Made by `python -m bench.frame.report` from `bench/results/*.json`; `make bench` measures a short form anew,",
-        "`make bench-full` all sizes. All programs, servers and the client share one machine, so only ratios within a",
-        "run say anything about another machine. The load average tells how busy the machine was with other things",
-        "before and after: with it well above 0 before a run, rates and latencies are those of a busy machine.",
+        "`make bench-full` all sizes; the newest result of each is shown. All programs, servers and the client",
+        "share one machine, so only ratios within a run say anything about another machine. The load average tells how",
+        "busy the machine was with other things before and after: with it well above 0 before a run, rates and",
+        "latencies are those of a busy machine.",
         "",
-        *_machine(results),
+        *_machine(newest(results)),
         "## Targets",
         "",
-        "| target | aim | must | measured | size of run | load before | |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-        *(_target(target, figures, results) for target in TARGETS),
+        "| target | aim | must | measured | size of run | commit | load before | |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        *(_target(target, results) for target in TARGETS),
         "",
     ]
-    for result in results:
+    for result in newest(results):
         lines += _section(result)
     missing = [name for name in ORDER if name not in {result["name"] for result in results}]
     if missing:
@@ -76,14 +83,15 @@ def _machine(results: Sequence[Result]) -> list[str]:
     return [f"- {text} ({', '.join(names)})" for text, names in seen.items()] + [""]
 
 
-def _target(target: Any, figures: Mapping[str, float], results: Sequence[Result]) -> str:
+def _target(target: Target, results: Sequence[Result]) -> str:
     source = next((result for result in results if target.figure in result["figures"]), None)
+    figures = source["figures"] if source else {}
     value = figures.get(target.figure)
     measured = f"{number(value)} {target.unit}".strip() if value is not None else ""
-    size = source["size"] if source else ""
-    load = number(source["load_average"]["begin"]) if source else ""
+    run = (source["size"], source["commit"], number(source["load_average"]["begin"])) if source else ("", "", "")
     aim, must = (f"{number(bound)} {target.unit}".strip() for bound in (target.aim, target.must))
-    return f"| {target.sentence} | {aim} | {must} | {measured} | {size} | {load} | {verdict(target, figures)} |"
+    cells = (target.sentence, aim, must, measured, *run, verdict(target, figures))
+    return f"| {' | '.join(cells)} |"
 
 
 def _section(result: Result) -> list[str]:
@@ -133,7 +141,7 @@ PLOTTED = ("path", "latency", "scale", "size", "peers")
 
 def main() -> None:
     results = read()
-    draw([result for result in results if result["name"] in PLOTTED], RESULTS.parent / "plots")
+    draw([result for result in newest(results) if result["name"] in PLOTTED], RESULTS.parent / "plots")
     REPORT.write_text(markdown(results))
     print(f"wrote {REPORT.relative_to(Path.cwd()) if REPORT.is_relative_to(Path.cwd()) else REPORT}")
 

@@ -1,10 +1,13 @@
 """One benchmark's figures as JSON: with the machine, the versions, the commit, and how busy the machine was."""
 
 import argparse
+import asyncio
+import hashlib
 import json
 import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,41 +78,62 @@ def versions() -> dict[str, str]:
     }
 
 
+MEASURED = ("libs", "schemas", "services")
+"""The folders of the code that is measured."""
+
+
+def git(*arguments: str) -> str:
+    """What git says; nothing where there is no repository."""
+    return subprocess.run(
+        ("git", *arguments), capture_output=True, text=True, check=False, cwd=RESULTS.parents[1]
+    ).stdout.strip()
+
+
 def commit() -> str:
-    """The commit that was measured, with `+` if files under libs, schemas, services or bench differ from it."""
+    """The commit that was measured, with `+` if files under libs, schemas or services differ from it."""
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", *MEASURED)
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("+" if changed else "")
 
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ("git", *arguments), capture_output=True, text=True, check=False, cwd=RESULTS.parent
-        ).stdout.strip()
 
-    head = git("rev-parse", "--short", "HEAD") or "unknown"
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", "../libs", "../schemas", "../services")
-    return head + ("+" if changed else "")
+def code() -> str:
+    """What tells one state of the measured code from another, whatever else was committed; none if it is not known."""
+    trees = git("rev-parse", *(f"HEAD:{folder}" for folder in MEASURED))
+    known = trees and not git("status", "--porcelain", "--", *MEASURED)
+    return hashlib.sha256(trees.encode()).hexdigest()[:12] if known else ""
 
 
 def main(name: str, question: str, bench: Bench) -> None:
-    """The `main` of a benchmark: run it and write its JSON (`--short` is the default)."""
+    """The `main` of a benchmark: run it and write its JSON (the short form is the default)."""
     arguments = argparse.ArgumentParser(description=question)
     arguments.add_argument("--full", action="store_true", help="all sizes")
+    arguments.add_argument("--seconds", type=float, help="how long it may take")
     arguments.add_argument("--results", type=Path, default=RESULTS)
     options = arguments.parse_args()
     size = Size.FULL if options.full else Size.SHORT
-    uvloop.run(run(name, question, bench, size, options.results))
+    if not uvloop.run(run(name, question, bench, size, options.results, options.seconds)):
+        sys.exit(1)
 
 
-async def run(name: str, question: str, bench: Bench, size: Size, results: Path) -> None:
+def file_of(results: Path, name: str, size: Size) -> Path:
+    """Where a result is kept: a short run does not take the place of a full one."""
+    return results / f"{name}{'' if size is Size.SHORT else '.full'}.json"
+
+
+async def run(name: str, question: str, bench: Bench, size: Size, results: Path, limit_s: float | None = None) -> bool:
     """Run one benchmark and write its JSON; what it found before it failed is kept, with the failure."""
     print(f"{name}: {question}", flush=True)
     found = Figures()
     begun_s, load_begin = time.time(), os.getloadavg()[0]
     failure = None
     try:
-        await bench(size, found)
+        async with asyncio.timeout(limit_s):
+            await bench(size, found)
     except Exception as error:  # noqa: BLE001  the outermost frame: the next benchmark still runs
-        failure = f"{type(error).__name__}: {error}"[:500]
+        late = limit_s is not None and time.time() - begun_s >= limit_s
+        failure = f"it did not end within {limit_s:.0f} s" if late else f"{type(error).__name__}: {error}"[:500]
         print(f"  failed: {failure}", flush=True)
     store(results, name, question, size, found, begun_s, load_begin, failure)
+    return failure is None
 
 
 def store(
@@ -122,13 +146,14 @@ def store(
     load_begin: float,
     failure: str | None,
 ) -> None:
-    """Write `<name>.json`."""
+    """Write its JSON, in one step: who is stopped meanwhile leaves the result of before."""
     results.mkdir(parents=True, exist_ok=True)
     content = {
         "name": name,
         "question": question,
         "size": size.value,
         "commit": commit(),
+        "code": code(),
         "at": datetime.fromtimestamp(begun_s, UTC).isoformat(timespec="seconds"),
         "seconds": round(time.time() - begun_s, 1),
         "load_average": {"begin": round(load_begin, 2), "end": round(os.getloadavg()[0], 2)},
@@ -139,7 +164,10 @@ def store(
         "tables": found.tables,
         "notes": found.notes,
     }
-    (results / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+    path = file_of(results, name, size)
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(content, indent=1) + "\n")
+    new.replace(path)
 
 
 def median(values: Sequence[float]) -> float:

@@ -1,5 +1,6 @@
 """The frame of `bench/`: its quantiles, ratios and report say what was measured. No timing is asserted anywhere."""
 
+import asyncio
 import json
 import re
 from itertools import pairwise
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from bench.frame import report
 from bench.frame.histogram import Schedule, summary
-from bench.frame.result import RESULTS, Figures, Size, median, store
+from bench.frame.result import RESULTS, Figures, Size, median, run, store
 from bench.frame.targets import TARGETS, Target, verdict
 from bench.profile import costs
 
@@ -75,8 +76,42 @@ def test_what_is_stored_is_what_the_report_shows(tmp_path: Path) -> None:
     text = report.markdown(report.read(tmp_path))
     assert "| durability | path (/s) | p99 (ms) |" in text
     assert "| one server | 1,234 | 6.79 |" in text
-    assert "| 0.3 | 0.18 | 0.25 | short | 7.5 | must met |" in text
+    assert f"| 0.3 | 0.18 | 0.25 | short | {stored['commit']} | 7.5 | must met |" in text
     assert "- `hot`" in text.partition("## Not run")[2]
+
+
+def test_a_short_run_takes_the_place_of_no_full_one(tmp_path: Path) -> None:
+    full, short = Figures(), Figures()
+    full.figure("size.agent_1000000_mb", 63.0)
+    full.figure("size.row_bytes", 390.0)
+    short.figure("size.row_bytes", 500.0)
+    store(tmp_path, "size", "How large?", Size.FULL, full, 1.0, 0.5, None)
+    store(tmp_path, "size", "How large?", Size.SHORT, short, 2.0, 0.5, None)
+    text = report.markdown(report.read(tmp_path))
+    assert text.count("## size") == 1
+    assert "Size short," in text
+    assert "| 150 MB | 300 MB | 63 MB | full |" in text
+    assert "| 400 bytes | 600 bytes | 500 bytes | short |" in text
+
+
+def test_of_each_benchmark_the_newest_is_shown_in_the_order_of_the_report(tmp_path: Path) -> None:
+    for begun_s, (name, size) in enumerate(
+        [("hot", Size.SHORT), ("path", Size.SHORT), ("hot", Size.FULL), ("another", Size.SHORT)]
+    ):
+        store(tmp_path, name, "How fast?", size, Figures(), float(begun_s), 0.0, None)
+    shown = [(result["name"], result["size"]) for result in report.newest(report.read(tmp_path))]
+    assert shown == [("path", "short"), ("hot", "full"), ("another", "short")]
+
+
+async def test_what_was_found_before_the_time_was_over_is_kept(tmp_path: Path) -> None:
+    async def bench(_size: Size, found: Figures) -> None:
+        found.row("A table", per_s=5.0)
+        await asyncio.Event().wait()
+
+    assert not await run("hot", "How fast?", bench, Size.FULL, tmp_path, limit_s=0.05)
+    stored = json.loads((tmp_path / "hot.full.json").read_text())
+    assert stored["failure"] == "it did not end within 0 s"
+    assert stored["tables"] == {"A table": [{"per_s": 5.0}]}
 
 
 def test_a_failure_is_shown(tmp_path: Path) -> None:
