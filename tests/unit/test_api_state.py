@@ -52,6 +52,26 @@ def test_what_an_owner_may_have_called_before_it_was_replaced_is_in_doubt_until_
     assert doubt_of(replace(waiting, says=OwnerSays(epoch=60, phase="ready", ticket=12))) is None
 
 
+@pytest.mark.parametrize(
+    ("after", "queue", "doubts"),
+    [
+        ([], {"held_by": 11}, False),
+        ([], {"held_by_pod": 11}, False),
+        ([8], {}, False),
+        ([], {"held_by": 13}, True),
+        ([], {"held_by_pod": 13}, True),
+        ([], {"held_by_zone": True}, True),
+    ],
+)
+def test_what_was_never_sent_is_in_no_doubt_whoever_was_replaced(
+    after: list[int], queue: dict[str, Any], doubts: bool
+) -> None:
+    """Behind a pause, or waiting for others; that of a zone is not in the order of its tickets."""
+    replaced = POD._replace(claim=Claim("agent-2-xyz", 60, NOW_S - 5))
+    waiting = replace(facts(unit(12, after=after), **queue), owner=replaced)
+    assert (doubt_of(waiting) is not None) is doubts
+
+
 def test_what_was_submitted_after_the_takeover_is_in_no_doubt() -> None:
     replaced = POD._replace(claim=Claim("agent-2-xyz", 60, NOW_S - 5))
     later = facts(unit(12, sent=True, submitted_s=NOW_S - 1))

@@ -76,6 +76,8 @@ def _may_have_been_called(facts: Facts, head: UnitHeld) -> bool:
         return False  # only the owner of a pod calls a device
     if facts.says is not None and facts.says.phase in ("ready", "committing"):
         return False  # the device has accepted this life, and said what became of the unit
+    if facts.queue is not None and _is_kept_back(facts.queue, head):
+        return False
     began_s = facts.life_began_s
     if began_s is not None and head.submitted_s is not None and head.submitted_s < began_s:
         return True
@@ -103,10 +105,17 @@ def stage_in(queue: QueueHeld | None, unit: UnitHeld) -> Stage:
     """Where it is as far as its dispatcher knows."""
     if unit.sent:
         return Stage.SENT
-    pauses = (queue.held_by, queue.held_by_pod) if queue is not None else ()
-    held = any(pause is not None and unit.ticket > pause for pause in pauses)
-    held = held or (queue is not None and queue.held_by_zone)
-    return Stage.HELD if unit.mark is None and (unit.after or held) else Stage.QUEUED
+    held = queue is not None and (queue.held_by_zone or _is_kept_back(queue, unit))
+    return Stage.HELD if unit.mark is None and held else Stage.QUEUED
+
+
+def _is_kept_back(queue: QueueHeld, unit: UnitHeld) -> bool:
+    """Whether no dispatcher has ever sent it: it is behind a pause, or waits for others to be settled.
+
+    A pause of the zone is not in the order of its tickets, so what it holds may have been sent before.
+    """
+    pauses = (queue.held_by, queue.held_by_pod)
+    return bool(unit.after) or any(pause is not None and unit.ticket > pause for pause in pauses)
 
 
 def queued_unit(unit: UnitHeld, stage: Stage) -> QueuedUnit:
