@@ -21,7 +21,7 @@ class CutOff(Run):
             for name in names:
                 link = self.programs[name].link
                 assert link is not None
-                link.cut_off_server()
+                link.cut_off_server({name: stream.last for name, stream in self.server.streams.items()})
 
         def end() -> None:
             for name in names:

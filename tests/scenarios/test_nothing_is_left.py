@@ -35,7 +35,7 @@ def plan_of(*faults: Fault, **counts: int) -> Plan:
         plan.shape, zones=1, pods=1, latency_s=0.002, pod_agents=1, orchestrators=counts.get("orchestrators", 1),
         zone_supervisors=counts.get("zone_supervisors", 1),
     )  # fmt: skip
-    end_s = faults[-1].at_s + 2 * ROUND_S
+    end_s = faults[-1].at_s + 3 * ROUND_S
     return replace(plan, shape=shape, wishes=tuple(set_up(shape)), faults=faults, faults_end_s=end_s)
 
 
@@ -70,7 +70,7 @@ def test_an_owner_that_cannot_begin_leaves_nothing_behind() -> None:
 
     run.server.on_stored.append(watch)
     names = ("supervisor-0", "supervisor-1")
-    for at_s in (ROUND_S - 0.5, 3 * ROUND_S):
+    for at_s in (ROUND_S - 0.5, 3.5 * ROUND_S):
         run.loop.call_at(at_s, lambda: counted.append([*map(run.kept_for, names)]), context=run.loop.world)
     run.loop.call_at(2.5 * ROUND_S, answer_again, context=run.loop.world)
     assert not run.go().violations

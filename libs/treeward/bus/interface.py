@@ -154,7 +154,16 @@ class Bus(Protocol):
     async def provision(self, zone: str, retention: Retention) -> tuple[str, ...]:
         """Make what is missing of a zone's streams and return the names made; repeating is harmless.
 
-        Raises StreamDiffersError if one exists with other settings: nothing is ever changed or deleted.
+        Raises StreamDiffersError if one exists with other settings: nothing is changed or deleted, except that a
+        mailbox gets the copies that it lacks as soon as there are servers for them.
+        """
+        ...
+
+    async def make_mailbox_anew(self, zone: str, retention: Retention) -> None:
+        """Delete a zone's mailbox stream with all that is in it, and make it again, empty: it is all sent again.
+
+        With one copy, if there are not enough servers now for more. Repeating is harmless; cancelled in between, there
+        is none, and `provision` makes it. Raises BusUnavailableError.
         """
         ...
 

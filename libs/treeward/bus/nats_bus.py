@@ -18,7 +18,7 @@ from treeward.bus.interface import (
     StreamState,
     SubmitRefusedError,
 )
-from treeward.bus.provision import provision
+from treeward.bus.provision import make_mailbox_anew, provision
 from treeward.bus.reader import StreamReader
 from treeward.bus.requests import Requests
 from treeward.bus.streams import Streams
@@ -107,6 +107,10 @@ class NatsBus:
     async def provision(self, zone: str, retention: Retention) -> tuple[str, ...]:
         """Make what is missing of a zone's streams; see `treeward.bus.provision`."""
         return await provision(self, zone, retention)
+
+    async def make_mailbox_anew(self, zone: str, retention: Retention) -> None:
+        """Delete a zone's mailbox stream and make it again, empty; see `treeward.bus.provision`."""
+        await make_mailbox_anew(self, zone, retention)
 
     async def read(
         self,

@@ -130,7 +130,10 @@ def bootstrap() -> Rights:
 
 
 def orchestrator(zones: Sequence[str]) -> Rights:
-    """Reads and makes the zones' streams, sends into mailboxes, purges WORK, claims zones; answers for no resource."""
+    """Reads and makes the zones' streams, sends into mailboxes and makes them anew, purges WORK, claims zones.
+
+    Answers for no resource.
+    """
     publish = ["tw.presence.orchestrator.*", REPLIES, "_INBOX_operator.>", "_INBOX_orchestrator.>", "tw.log.root.*.*.*"]
     publish += ["$SRV.PING.treeward.*", "tw.owner.*.*.*"]
     for zone in (ROOT, *zones):
@@ -138,6 +141,7 @@ def orchestrator(zones: Sequence[str]) -> Rights:
         publish += [f"{API}.STREAM.CREATE.{name}" for name in names]
         publish += reading(API, zone, names)
         publish += [f"{API}.STREAM.PURGE.{streams.work(zone)}", f"tw.mailbox.{zone}.*.*.*", f"tw.work.{zone}.*.*"]
+        publish += [f"{API}.STREAM.{verb}.{streams.mailbox(zone)}" for verb in ("DELETE", "UPDATE")]
         publish += [subjects.claim_of_zone(zone)] if zone != ROOT else []
     subscribe = ["tw.presence.*.*", subjects.event(ROOT, f"zone.{ROOT}", "claimed"), "tw.control.*"]
     subscribe += [subjects.ALL_CLOSED]

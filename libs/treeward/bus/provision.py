@@ -1,11 +1,16 @@
-"""Makes a zone's streams as `schemas.streams` describes them, and never changes or removes one that is there."""
+"""Makes a zone's streams as `schemas.streams` describes them, and changes or removes none that is there but mailboxes.
 
+A mailbox is worth nothing but the time that sending again takes. It is made with one copy while there are not enough
+servers for more, gets the others when there are, and may be deleted and made anew.
+"""
+
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from treeward.bus.interface import BusError, StreamDiffersError
-from treeward.bus.requests import api_error
-from treeward.schemas.streams import Retention, StreamSpec, streams_of
+from treeward.bus.requests import STREAM_NOT_FOUND, api_error
+from treeward.schemas.streams import Retention, StreamSpec, mailbox, streams_of
 
 if TYPE_CHECKING:
     from treeward.bus.nats_bus import NatsBus
@@ -15,7 +20,10 @@ CONSUMERS_MAX: Final = 100_000
 ELECTION_S: Final = 30.0
 """How long an answer is awaited: servers that have just started elect the leader of JetStream first."""
 _NAME_IN_USE: Final = 10058
+_TOO_FEW_SERVERS: Final = 10005
+"""No place for that many copies, since a server is away. (Just after it left, JetStream still counts on it.)"""
 _NS: Final = 1_000_000_000
+logger = logging.getLogger(__name__)
 
 
 async def provision(bus: "NatsBus", zone: str, retention: Retention) -> tuple[str, ...]:
@@ -31,22 +39,55 @@ async def provision(bus: "NatsBus", zone: str, retention: Retention) -> tuple[st
         wanted = configuration(spec)
         info = await bus.streams.info(spec.name, timeout_s=ELECTION_S)
         if info is None:
-            if await _make(bus, spec.name, wanted):
+            if await _make(bus, spec, wanted):
                 made.append(spec.name)
                 continue
             info = await bus.streams.info(spec.name, timeout_s=ELECTION_S)  # another has just made it
         if info is not None:
-            differences += compare(spec.name, wanted, info["config"])
+            found = info["config"]
+            if spec.storage == "memory" and found["num_replicas"] < spec.replicas:
+                found = await _add_copies(bus, found, spec.replicas)
+            differences += compare(spec.name, wanted, found)
     if differences:
         raise StreamDiffersError("; ".join(differences))
     return tuple(made)
 
 
-async def _make(bus: "NatsBus", name: str, wanted: Mapping[str, Any]) -> bool:
-    error = api_error(await bus.streams.api(f"STREAM.CREATE.{name}", wanted, timeout_s=ELECTION_S))
+async def make_mailbox_anew(bus: "NatsBus", zone: str, retention: Retention) -> None:
+    """Delete a zone's mailbox stream, which needs no leader of it, and make it again, empty.
+
+    Raises BusUnavailableError after 30 s without an answer. Cancelled in between, there is none: `provision` makes it.
+    """
+    spec = next(spec for spec in streams_of(zone, retention) if spec.name == mailbox(zone))
+    error = api_error(await bus.streams.api(f"STREAM.DELETE.{spec.name}", {}, timeout_s=ELECTION_S))
+    if error is not None and error.code != STREAM_NOT_FOUND:
+        raise BusError(f"cannot delete stream {spec.name}: {error.description} ({error.code})")
+    await _make(bus, spec, configuration(spec))
+
+
+async def _make(bus: "NatsBus", spec: StreamSpec, wanted: Mapping[str, Any]) -> bool:
+    """Make a stream, a mailbox with one copy if there are too few servers; False: there is one of that name."""
+    error = api_error(await bus.streams.api(f"STREAM.CREATE.{spec.name}", wanted, timeout_s=ELECTION_S))
+    if error is not None and error.code == _TOO_FEW_SERVERS and spec.storage == "memory" and wanted["num_replicas"] > 1:
+        logger.warning("a mailbox is made with one copy, since servers are away", extra={"stream": spec.name})
+        return await _make(bus, spec, {**wanted, "num_replicas": 1})
     if error is not None and error.code != _NAME_IN_USE:
-        raise BusError(f"cannot make stream {name}: {error.description} ({error.code})")
+        raise BusError(f"cannot make stream {spec.name}: {error.description} ({error.code})")
     return error is None
+
+
+async def _add_copies(bus: "NatsBus", found: Mapping[str, Any], replicas: int) -> Mapping[str, Any]:
+    """Let a mailbox have its other copies again; what it has now counts as wanted while there are no servers for them.
+
+    Returns the settings that `provision` compares.
+    """
+    name, wanted = found["name"], {**found, "num_replicas": replicas}
+    error = api_error(await bus.streams.api(f"STREAM.UPDATE.{name}", wanted, timeout_s=ELECTION_S))
+    if error is None:
+        logger.warning("a mailbox gets its other copies again", extra={"stream": name, "replicas": replicas})
+    elif error.code != _TOO_FEW_SERVERS:
+        raise BusError(f"cannot add copies of stream {name}: {error.description} ({error.code})")
+    return wanted
 
 
 def configuration(spec: StreamSpec) -> dict[str, Any]:

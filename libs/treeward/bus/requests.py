@@ -148,8 +148,14 @@ def api_error(reply: Mapping[str, Any]) -> ApiError | None:
 
 
 def is_settled(answer: Answer) -> bool:
-    """Whether an answer of `$JS.API` is worth believing: not "no responders", nor an error that passes."""
+    """Whether an answer of `$JS.API` is worth believing: not "no responders", nor an error that passes.
+
+    Nor what a single replica says of a stream that has no leader: ten seconds after their start they all answer then.
+    """
     if answer.status == NO_RESPONDERS:
         return False
-    error = api_error(json.loads(answer.data)) if answer.data else None
+    reply = json.loads(answer.data) if answer.data else {}
+    if "state" in reply and reply.get("cluster") and not reply["cluster"].get("leader"):
+        return False
+    error = api_error(reply)
     return error is None or error.code not in _TRANSIENT

@@ -118,6 +118,8 @@ class Settings(BaseSettings):
     """How long submitted units stay in the history."""
     mailbox_age_s: Seconds = 120.0
     """How long a message may wait in a mailbox."""
+    mailbox_leaderless_s: Seconds = 10.0
+    """A mailbox stream that has had no leader for so long is made anew; an election takes 4 to 8 s."""
     duplicate_window_s: Seconds = 120.0
     """Time in which a second submit with the same `Nats-Msg-Id` is recognized."""
 

@@ -16,11 +16,12 @@ from treeward.bus.interface import (
     Stored,
     StreamState,
 )
+from treeward.schemas import streams
 from treeward.schemas.streams import Retention
 from treeward.simulation.appender import SimulatedAppender
 from treeward.simulation.link import Link
 from treeward.simulation.reader import SimulatedReader
-from treeward.simulation.server import EPOCH_S, BusServer, Service, Subscriber
+from treeward.simulation.server import EPOCH_S, BusServer, Service, Subscriber, UnansweredError
 
 T = TypeVar("T")
 TIMEOUT_S = 5.0
@@ -63,6 +64,10 @@ class SimulatedBus:
     async def provision(self, zone: str, retention: Retention) -> tuple[str, ...]:
         """Make what is missing of a zone's streams."""
         return await self._ask(lambda: self.server.provision(zone, retention))
+
+    async def make_mailbox_anew(self, zone: str, _retention: Retention) -> None:
+        """Delete a zone's mailbox and make it again, empty."""
+        await self._ask(lambda: self.server.make_mailbox_anew(streams.mailbox(zone)))
 
     async def read(
         self,
@@ -109,7 +114,8 @@ class SimulatedBus:
     def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Core publish; dropped while disconnected."""
         if self.link.minority_since_s is not None:
-            self.server.publish_in_minority(subject, data, headers)
+            if self.link.connected:
+                self.server.publish_in_minority(subject, data, headers)
         else:
             self.link.up(lambda: self.server.publish(subject, data, headers))
 
@@ -132,7 +138,15 @@ class SimulatedBus:
         )
 
     async def last(self, stream: str, subject_filter: str, *, at_least: int = 0) -> Stored | None:
-        """The last message on a subject or wildcard, from a replica that has position `at_least`."""
+        """The last message on a subject or wildcard, from a replica that has position `at_least`.
+
+        A replica that is cut off from the others has of a log what it had then, and says so.
+        """
+        link = self.link
+        if link.minority_since_s is not None and link.connected and stream.startswith("LOG_"):
+            found = self.server.stream(stream).last_as_of(subject_filter, link.minority_has.get(stream, 0))
+            if at_least == 0 or (found is not None and found.position >= at_least):
+                return found
         return await self._ask(lambda: self.server.last(stream, subject_filter, at_least))
 
     async def get(self, stream: str, position: int) -> Stored | None:
@@ -143,10 +157,9 @@ class SimulatedBus:
         """What the stream's leader says; None: there is no such stream."""
 
         def look() -> StreamState | None:
-            known = self.server.streams.get(stream)
-            return known.state() if known is not None else None
+            return self.server.stream(stream).state() if stream in self.server.streams else None
 
-        if self.link.minority_since_s is None:
+        if self.link.minority_since_s is None or not self.link.connected or stream in self.server.leaderless:
             return await self._ask(look)
         found = look()
         age_s = self.server.now_s() - EPOCH_S - self.link.minority_since_s
@@ -191,12 +204,19 @@ class SimulatedBus:
             if not ended:
                 self.server.services[service] = None
 
+        def back(connected: bool) -> None:
+            if connected:
+                self.link.up(begin)
+
+        self.link.up(begin)
+        self.link.listeners.append(back)
+
         def end() -> None:
             nonlocal ended
             ended = True
             self.server.services.pop(service, None)
+            self.link.listeners.remove(back)
 
-        self.link.up(begin)
         return _Subscription(end)
 
     async def request(self, subject: str, data: bytes, *, timeout_s: float) -> bytes | None:
@@ -254,6 +274,8 @@ class SimulatedBus:
             return
         try:
             result = question()
+        except UnansweredError:
+            return
         except BusError as error:
             self.link.down(lambda error=error: None if future.done() else future.set_exception(error))  # type: ignore[misc]
             return

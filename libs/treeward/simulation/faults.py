@@ -28,6 +28,13 @@ BUS_TROUBLES = (
     "unavailable",
 )
 
+OF_STREAMS = {
+    "wipe_mailbox": streams.mailbox,
+    "leaderless_mailbox": streams.mailbox,
+    "stall_bucket": streams.state,
+    "stall_history": streams.work_history,
+}
+
 
 class Faults:
     """The faults of one run."""
@@ -51,6 +58,7 @@ class Faults:
         run.server.trouble = Trouble()
         for name in list(run.server.streams):
             run.server.resume(name)
+            run.server.elect(name)
         for device in run.devices.values():
             device.clear()
         for program in self._extra:
@@ -77,13 +85,8 @@ class Faults:
             self._later(fault, lambda: setattr(run.server.trouble, kind, 0.0))
         elif kind == "second_dispatcher":
             self._second_dispatcher(index, fault)
-        elif kind == "wipe_mailbox":
-            run.server.wipe(streams.mailbox(fault.target))
-        elif kind in ("stall_bucket", "stall_history"):
-            name = (streams.state if kind == "stall_bucket" else streams.work_history)(fault.target)
-            if name in run.server.streams:
-                run.server.stall(name)
-                self._later(fault, lambda: run.server.resume(name))
+        elif kind in OF_STREAMS:
+            self._stream(fault)
         elif kind == "device_cut":
             assert program is not None
             self._cut_from_devices(fault, list(program.devices))
@@ -95,6 +98,19 @@ class Faults:
             self._device(fault, kind.removeprefix("device_"))
         elif program is not None:
             self._program(fault, program)
+
+    def _stream(self, fault: Fault) -> None:
+        server, name = self._run.server, OF_STREAMS[fault.kind](fault.target)
+        if name not in server.streams:
+            return
+        if fault.kind == "wipe_mailbox":
+            server.wipe(name)
+        elif fault.kind == "leaderless_mailbox":
+            server.lose_leader(name)
+            self._later(fault, lambda: server.elect(name))
+        else:
+            server.stall(name)
+            self._later(fault, lambda: server.resume(name))
 
     def _program(self, fault: Fault, program: Program) -> None:
         kind, link = fault.kind, program.link
@@ -110,6 +126,10 @@ class Faults:
                 program.stop()
             case "cut" | "cut_up" | "cut_down":
                 link.cut(*{"cut": (0, 1), "cut_up": (0,), "cut_down": (1,)}[kind])
+                self._later(fault, link.mend)
+            case "cut_off":
+                has = {name: stream.last for name, stream in self._run.server.streams.items()}
+                link.cut_off_server(has)
                 self._later(fault, link.mend)
             case "reset":
                 link.lose()

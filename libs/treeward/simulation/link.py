@@ -29,6 +29,8 @@ class Link:
         """Delay of each direction on top of the usual one: up, down."""
         self.minority_since_s: float | None = None
         """Since when its server is cut off from the others: that server answers, and can store nothing."""
+        self.minority_has: dict[str, int] = {}
+        """Stream -> the last position that this server got."""
         self.listeners: list[Callable[[bool], None]] = []
         self.late: list[Step] = []
         """What may still arrive at the bus long after its connection was lost."""
@@ -66,8 +68,12 @@ class Link:
         generation = self.generation
         self._loop.call_later(DETECT_S, self._notice, generation, context=self._loop.world)
 
-    def cut_off_server(self) -> None:
-        """Its server goes on without the others: the connection stays, and nothing of theirs comes through."""
+    def cut_off_server(self, has: dict[str, int]) -> None:
+        """Its server goes on without the others: the connection stays, and nothing of theirs comes through.
+
+        `has`: stream -> the last position that it got before.
+        """
+        self.minority_has = has
         self._cut = [True, True]
         self.minority_since_s = self._loop.now_s
 

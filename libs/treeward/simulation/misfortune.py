@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
+from treeward.schemas.address import ROOT
 from treeward.simulation.plan import Fault, Plan, Shape, Wish, make_budget, make_shape, zone_name
 from treeward.simulation.wishes import READY_S, Wisher, configure, crowd, on_drift, set_up
 
@@ -68,6 +69,8 @@ CROWDS_IN = 0.3
 AT_ONCE = ("device_fail", "device_fail", "device_eat", "device_lose")
 DRIFT_IN = 0.2
 """In how many runs somebody changes things at the devices."""
+SERVERS_IN = 0.25
+"""In how many runs a NATS server is cut off from the others, or a mailbox has no leader for long."""
 KINDS = OF_PROGRAMS | OF_ZONES | OF_THE_BUS | OF_AGENTS
 
 
@@ -95,6 +98,8 @@ def make_plan(seed: int) -> Plan:
             at_s = others.choice((others.uniform(READY_S, end_s), others.uniform(end_s - 1.0, end_s + 1.9)))
             target = zone_name(others.randrange(shape.zones))
             faults.append(Fault(at_s, "device_tamper", target, 0.0, others.random()))
+    if (servers := Random(f"servers/{seed}")).random() < SERVERS_IN:
+        faults += make_server_faults(shape, servers, end_s)
     return Plan(seed, shape, tuple(wishes), tuple(sorted(faults, key=lambda fault: fault.at_s)), end_s + 2.0)
 
 
@@ -118,6 +123,32 @@ def make_faults(shape: Shape, chance: Random, wishes: Sequence[Wish], end_s: flo
         duration_s = chance.choice((0.1, 0.5, 1.0, 2.0, 3.0, 6.0)) * chance.uniform(0.7, 1.3)
         faults.append(Fault(at_s, kind, _target(shape, chance, kind), duration_s, _value(chance, kind)))
     return faults
+
+
+def make_server_faults(shape: Shape, chance: Random, end_s: float) -> list[Fault]:
+    """Some programs on a server that is cut off from the others, or a mailbox that has no leader.
+
+    Drawn apart from the rest, so that a seed from before these were known is still the same run otherwise.
+    """
+    faults = []
+    for _ in range(chance.choice((1, 2, 3))):
+        at_s = chance.uniform(READY_S, end_s)
+        if chance.random() < 0.5:
+            target = chance.choice((*(zone_name(number) for number in range(shape.zones)), ROOT))
+            faults.append(Fault(at_s, "leaderless_mailbox", target, chance.choice((3.0, 8.0, 20.0))))
+        else:
+            duration_s = chance.choice((1.0, 3.0, 8.0)) * chance.uniform(0.7, 1.3)
+            together = chance.sample(_programs(shape), chance.choice((1, 1, 2, 3)))
+            faults += [Fault(at_s, "cut_off", name, duration_s) for name in together]
+    return faults
+
+
+def _programs(shape: Shape) -> list[str]:
+    return [
+        *(f"orchestrator-{number}" for number in range(shape.orchestrators)),
+        *(f"supervisor-{number}" for number in range(shape.zone_supervisors)),
+        *(f"agent-{number}" for number in range(shape.pod_agents)),
+    ]
 
 
 def _target(shape: Shape, chance: Random, kind: str) -> str:

@@ -88,14 +88,28 @@ class SimulatedReader:
         if connected:
             self._link.up(self._make_consumer)
 
+    def _renew(self, consumer: Consumer) -> None:
+        """The stream was deleted, and the consumer with it."""
+        if consumer is self._consumer:
+            self._consumer = None
+            self._link.up(self._make_consumer)
+
     def _make_consumer(self) -> None:
         """At the server: check that nothing is missing, then send what there is and what comes."""
         if self._closed or self._consumer is not None:
             return
+        waiting = self._server.leaderless.get(self._stream.spec.name)
+        if waiting is not None:
+            waiting.append(self._make_consumer)
+            return
         if self._is_lost():
             self._link.down(self._lose)
             return
-        consumer = Consumer(self._filter, lambda stored: self._link.down(lambda: self._arrive(consumer, stored)))
+        consumer = Consumer(
+            self._filter,
+            lambda stored: self._link.down(lambda: self._arrive(consumer, stored)),
+            lambda: self._link.down(lambda: self._renew(consumer)),
+        )
         self._consumer = consumer
         start = self._opening if self._opening is not None else self._covered + 1
         for stored in self._stream.begin(start, consumer):

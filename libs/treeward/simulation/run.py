@@ -116,6 +116,7 @@ class Run:
             "pod_restarts_per_s": shape.pod_restarts_per_s,
             "pod_restarts_at_once": shape.pod_restarts_at_once,
             "backoff_max_s": 1.0,
+            "mailbox_leaderless_s": 4.0,
             "background_synchronization_s": shape.background_s,
             "device": None if shape.device_per_pod else "tcp://all:1",
         }

@@ -26,8 +26,14 @@ from treeward.simulation.streams import Stream, matches
 from treeward.simulation.trace import Trace
 
 Headers = Mapping[str, str] | None
+CONSUMER_GONE_S = 3.0
+"""A reader notices within so long that its consumer is gone."""
 EPOCH_S = 1_700_000_000.0
 """Unix time at which every run begins."""
+
+
+class UnansweredError(Exception):
+    """A stream has no leader: nobody answers the question."""
 
 
 @dataclass(slots=True)
@@ -81,6 +87,8 @@ class BusServer:
         self.on_stored: list[Callable[[Stream, Stored], None]] = []
         """Those who watch and judge while the run goes on."""
         self.on_purged: list[Callable[[Stream, list[Stored]], None]] = []
+        self.leaderless: dict[str, list[Callable[[], None]]] = {}
+        """Mailbox stream without a leader -> readers that wait for one."""
         self._stalled: dict[str, list[Stored]] = {}
         """Stream (mirror or bucket) -> what it should have copied by now."""
         self._takes: dict[str, Stream | None] = {}
@@ -95,6 +103,8 @@ class BusServer:
         """Make what is missing of a zone's streams."""
         made = []
         for spec in streams_of(zone, retention):
+            if spec.name in self.leaderless:
+                raise UnansweredError
             known = self.streams.get(spec.name)
             if known is None:
                 self.streams[spec.name] = Stream(spec, self.now_s())
@@ -105,7 +115,9 @@ class BusServer:
         return tuple(made)
 
     def stream(self, name: str) -> Stream:
-        """A stream; raises NoSuchZoneError."""
+        """A stream; raises NoSuchZoneError, and UnansweredError if it has no leader."""
+        if name in self.leaderless:
+            raise UnansweredError
         stream = self.streams.get(name)
         if stream is None:
             raise NoSuchZoneError(f"no stream {name}")
@@ -123,7 +135,7 @@ class BusServer:
     def append(self, stream_name: str, draft: Draft, guard: Guard | None, message_id: str | None) -> AppendResult:
         """Store one message; a known id gives the position that it has."""
         stream = self.streams.get(stream_name)
-        if stream is None:
+        if stream is None or stream_name in self.leaderless:
             return Refused(503, "no responders")
         before = stream.last
         result = stream.append(draft, self.now_s(), guard=guard, message_id=message_id)
@@ -168,6 +180,27 @@ class BusServer:
         stream = self.streams.get(stream_name)
         if stream is not None:
             stream.wipe(self.now_s())
+
+    def lose_leader(self, stream_name: str) -> None:
+        """Too few of those are there that have copies of a stream: it answers nothing and stores nothing."""
+        self.leaderless.setdefault(stream_name, [])
+
+    def elect(self, stream_name: str) -> None:
+        """They are back: it goes on with what it had."""
+        for make_consumer in self.leaderless.pop(stream_name, ()):
+            make_consumer()
+
+    def make_mailbox_anew(self, stream_name: str) -> None:
+        """Delete a mailbox and make it again: its readers find out within a while."""
+        stream = self.streams.get(stream_name)
+        if stream is None:
+            return
+        self.trace.add("made anew", stream_name)
+        stream.wipe(self.now_s())
+        for consumer in stream.consumers:
+            self.loop.call_later(self.chance.random() * CONSUMER_GONE_S, consumer.gone, context=self.loop.world)
+        stream.consumers.clear()
+        self.elect(stream_name)
 
     # core
 

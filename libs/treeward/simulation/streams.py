@@ -25,9 +25,11 @@ def matches(subject_filter: str, subject: str) -> bool:
 class Consumer:
     """What the server keeps for a reader: where it is, and how to reach it."""
 
-    def __init__(self, subject_filter: str, send: Callable[[Stored], None]) -> None:
+    def __init__(self, subject_filter: str, send: Callable[[Stored], None], gone: Callable[[], None]) -> None:
         self.subject_filter = subject_filter
         self.send = send
+        self.gone = gone
+        """To be called when the stream was deleted."""
 
 
 class Stream:
@@ -94,6 +96,11 @@ class Stream:
                 if index:
                     best = max(best, positions[index - 1])
         return self.messages[best] if best else None
+
+    def last_as_of(self, subject_filter: str, up_to: int) -> Stored | None:
+        """The last message on a wildcard, as it was when `up_to` was the last position."""
+        older = (each for each in reversed(self.everything) if each.position <= up_to)
+        return next((each for each in older if matches(subject_filter, each.subject)), None)
 
     def begin(self, start: int | Start | Since, consumer: Consumer) -> list[Stored]:
         """Register a reader and return what it is to get first, in order of position."""

@@ -127,6 +127,9 @@ TAKEOVERS = Metric(
     "Branches claimed for an instance, by what was noticed: silent, disconnected, leaving, idle and so on.",
     ("zone", "level", "reason"),
 )
+MAILBOXES_MADE_ANEW = Metric(
+    "treeward_mailboxes_made_anew", "counter", "Mailbox streams that had no leader and were made anew.", ("zone",)
+)
 MOVES = Metric("treeward_moves", "counter", "Resources handed off.", ("zone",))
 APPENDS_REFUSED = Metric(
     "treeward_appends_refused", "counter", "Appends refused since another owner was claimed.", ("zone",)

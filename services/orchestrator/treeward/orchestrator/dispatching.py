@@ -251,8 +251,11 @@ class Dispatching:
             self._carry_out()
 
     async def _watch_mailbox(self) -> None:
-        """Notice that the mailbox stream was away: nobody else tells, and the slow sending again is for the rest."""
-        last, calm_until_s = 0, 0.0
+        """Notice that the mailbox stream was away: nobody else tells, and the slow sending again is for the rest.
+
+        One that was made anew may have more in it than the old one had: it says when it was made.
+        """
+        last, created_s, calm_until_s = 0, None, 0.0
         while True:
             await asyncio.sleep(WATCH_MAILBOX_S)
             begun_s = self.context.now_s()
@@ -266,10 +269,11 @@ class Dispatching:
                 continue
             now_s = self.context.now_s()
             slow = now_s - begun_s > MAILBOX_AWAY_S and now_s > calm_until_s
-            if last == -1 or state.last < last or slow:
+            anew = state.last < last or created_s not in (None, state.created_s)
+            if last == -1 or anew or slow:
                 calm_until_s = now_s + CALM_S
                 self.send_again("the mailbox stream was away")
-            last = state.last
+            last, created_s = state.last, state.created_s
 
     async def _describe(self, _subject: str, body: bytes) -> bytes:
         return describe_queues(self.fold, body, self.caught_up.is_set())

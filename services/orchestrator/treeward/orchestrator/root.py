@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from treeward.bus.interface import BusError, BusUnavailableError, Refused, Start, Stored, Subscription
+from treeward.bus.interface import BusError, Refused, Start, Stored, Subscription
+from treeward.orchestrator.zone_streams import ZoneStreams
 from treeward.runtime import codec
 from treeward.runtime.answering import serve_explain
 from treeward.runtime.branches import Claimed
@@ -24,8 +25,6 @@ from treeward.supervision.events import at
 from treeward.supervision.policies import restart_policy
 from treeward.supervision.root_owner import RootOwner
 
-KEEP_STREAMS_S = 30.0
-
 
 class RootInCharge:
     """Root while this instance owns it."""
@@ -39,11 +38,10 @@ class RootInCharge:
         self._gave_up = gave_up
         self._zones: dict[str, Event] = {}
         self._claiming: set[str] = set()
-        self._keeping: set[str] = set()
-        """Zones whose streams are being looked after."""
         self._claimed: dict[str, dict[str, Any]] = {}
         """What the last claim of each zone says that holds for it."""
         self._tasks = Tasks()
+        self._streams = ZoneStreams(context, self._defined)
         self._readers = Readers(context.bus, self._on_lost)
         self._subscriptions: list[Subscription] = []
         self._loop = OwnerLoop(
@@ -59,7 +57,7 @@ class RootInCharge:
 
     async def start(self) -> None:
         """Learn the zones, then take units and supervise."""
-        await self._keep_streams(ROOT)
+        await self._streams.keep(ROOT)
         self._subscriptions.append(self.context.bus.on_connection(self._on_connection))
         self.owner.on_fold_complete()
         known = asyncio.Event()
@@ -70,7 +68,7 @@ class RootInCharge:
         await self._loop.start()
         self._subscriptions.append(await serve_explain(self.context, ROOT, ZONE_PARTITION, self.describe))
         self._tasks.spawn(self._supervise())
-        self._tasks.spawn(self._keep_all_streams())
+        self._streams.begin()
 
     def describe(self, key: str, now_s: float) -> dict[str, object]:
         """What its owner knows of a zone, and what is done about its asking for help."""
@@ -100,47 +98,15 @@ class RootInCharge:
             branch.renew = "it was paused, drained, resumed or configured" if changed else None
 
     def _on_connection(self, connected: bool) -> None:
-        """Servers that come back may have lost what was in memory: the mailboxes, whose content is sent again."""
         if connected and not self._loop.closed:
-            for zone in (ROOT, *(zone for zone, event in self._zones.items() if event.definition is not None)):
-                if zone not in self._keeping:
-                    self._tasks.spawn(self._look_after(zone))
+            self._streams.look_after_all()
 
-    async def _keep_all_streams(self) -> None:
-        """A mailbox stream may vanish while our own link stays: nobody else makes it again."""
-        while True:
-            await asyncio.sleep(KEEP_STREAMS_S)
-            if self.context.bus.connected:
-                self._on_connection(True)
-
-    async def _look_after(self, zone: str) -> None:
-        """Once at a time: without a quorum it may take hours, and then all would ask at once."""
-        self._keeping.add(zone)
-        try:
-            await self._keep_streams(zone)
-        finally:
-            self._keeping.discard(zone)
-
-    async def _keep_streams(self, zone: str) -> None:
-        """Make what is missing of a zone's streams; tried again while the bus is away."""
-        while True:
-            try:
-                made = await self.context.bus.provision(zone, self.context.settings.retention())
-                break
-            except BusUnavailableError as error:
-                self.context.log.warning(
-                    "cannot look after a zone's streams and tries again", zone=zone, reason=str(error)
-                )
-                await asyncio.sleep(0.5)
-            except BusError as error:
-                self.context.log.error("cannot make what is missing of a zone's streams", zone=zone, reason=str(error))
-                return
-        if made:
-            self.context.log.warning("made what was missing of a zone's streams", zone=zone, streams=list(made))
+    def _defined(self) -> tuple[str, ...]:
+        return (ROOT, *(zone for zone, event in self._zones.items() if event.definition is not None))
 
     async def _learn_claim(self, zone: str) -> None:
         """Who owns a zone is said in its own log."""
-        await self._keep_streams(zone)
+        await self._streams.keep(zone)
         while True:
             try:
                 last = await self.context.bus.last(streams.log(zone), subjects.claim_of_zone(zone))
@@ -231,6 +197,7 @@ class RootInCharge:
         """Stop at once."""
         await self._loop.close()
         self._tasks.close()
+        self._streams.close()
         await self._watch.close()
         await self._readers.close()
         for subscription in self._subscriptions:

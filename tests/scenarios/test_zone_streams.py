@@ -1,0 +1,137 @@
+"""Root's owner looks after the streams of zones: once at a time, and a mailbox without leader is made anew."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+
+from treeward.orchestrator.zone_streams import ZoneStreams
+from treeward.runtime.context import Context
+from treeward.schemas import streams
+from treeward.schemas.streams import Retention
+from treeward.simulation.loop import VirtualLoop
+from treeward.simulation.program import Program
+from treeward.simulation.server import BusServer
+from treeward.simulation.trace import Trace
+from treeward.telemetry import names
+
+ZONE = "zone-a"
+MAILBOX = streams.mailbox(ZONE)
+Scenario = Callable[[ZoneStreams, BusServer, Program], Awaitable[None]]
+
+
+def play(scenario: Scenario) -> None:
+    """Let root's owner look after a zone on an in-memory bus, in virtual time."""
+    loop, done, trace = VirtualLoop(), [], Trace()
+    server = BusServer(loop, Random(1), trace)
+    server.provision(ZONE, Retention())
+
+    async def serve(program: Program, context: Context, _stopping: asyncio.Event) -> None:
+        of_zones = ZoneStreams(context, lambda: (ZONE,))
+        await scenario(of_zones, server, program)
+        of_zones.close()
+        done.append(True)
+        program.restarts = False
+
+    program = Program(
+        "root-owner", serve, loop=loop, server=server, seed="1", trace=trace, settings={},
+        limits=lambda limits: limits, latency_s=0.01,
+    )  # fmt: skip
+    asyncio._set_running_loop(loop)
+    program.start()
+    asyncio._set_running_loop(None)
+    assert loop.run_until(lambda: bool(done or program.crashed_by), deadline_s=300.0)
+    assert not program.crashed_by
+    loop.close()
+
+
+def at_work() -> int:
+    return sum(task.get_name() == f"streams of {ZONE}" for task in asyncio.all_tasks())
+
+
+def made_anew(of_zones: ZoneStreams) -> float:
+    return of_zones.context.metrics.counter(names.MAILBOXES_MADE_ANEW, ZONE).value
+
+
+def test_a_zone_is_looked_after_once_at_a_time_and_again_when_that_is_over() -> None:
+    async def scenario(of_zones: ZoneStreams, server: BusServer, _program: Program) -> None:
+        server.trouble.unavailable = 1.0
+        for _ in range(3):
+            of_zones.look_after_all()
+            await asyncio.sleep(8.0)  # longer than the bus is asked for
+            assert at_work() == 1
+        server.trouble.unavailable = 0.0
+        await asyncio.sleep(8.0)
+        assert at_work() == 0
+        del server.streams[MAILBOX]
+        of_zones.look_after_all()
+        assert at_work() == 1
+        await asyncio.sleep(1.0)
+        assert MAILBOX in server.streams
+
+    play(scenario)
+
+
+def test_a_mailbox_without_leader_is_made_anew_once_the_patience_is_over() -> None:
+    async def scenario(of_zones: ZoneStreams, server: BusServer, _program: Program) -> None:
+        of_zones.begin()
+        created_s = server.streams[MAILBOX].created_s
+        server.lose_leader(MAILBOX)
+        await asyncio.sleep(9.0)
+        assert MAILBOX in server.leaderless
+        await asyncio.sleep(9.0)
+        assert MAILBOX not in server.leaderless
+        assert server.streams[MAILBOX].created_s > created_s
+        await asyncio.sleep(20.0)
+        assert made_anew(of_zones) == 1
+
+    play(scenario)
+
+
+def test_an_ordinary_election_is_waited_for() -> None:
+    async def scenario(of_zones: ZoneStreams, server: BusServer, _program: Program) -> None:
+        of_zones.begin()
+        for _ in range(4):
+            server.lose_leader(MAILBOX)
+            await asyncio.sleep(8.0)
+            server.elect(MAILBOX)
+            await asyncio.sleep(3.0)
+        assert made_anew(of_zones) == 0
+
+    play(scenario)
+
+
+def test_a_mailbox_is_left_alone_while_the_log_has_no_leader_either() -> None:
+    async def scenario(of_zones: ZoneStreams, server: BusServer, _program: Program) -> None:
+        of_zones.begin()
+        server.lose_leader(MAILBOX)
+        server.lose_leader(streams.log(ZONE))
+        await asyncio.sleep(60.0)
+        assert made_anew(of_zones) == 0
+        server.elect(streams.log(ZONE))
+        await asyncio.sleep(30.0)
+        assert made_anew(of_zones) == 1
+
+    play(scenario)
+
+
+def test_whoever_is_cut_off_makes_nothing_anew() -> None:
+    async def scenario(of_zones: ZoneStreams, server: BusServer, program: Program) -> None:
+        of_zones.begin()
+        assert program.link is not None
+        program.link.cut_off_server({name: stream.last for name, stream in server.streams.items()})
+        server.lose_leader(MAILBOX)
+        await asyncio.sleep(60.0)
+        assert MAILBOX in server.leaderless
+        assert made_anew(of_zones) == 0
+
+    play(scenario)
+
+
+def test_a_mailbox_that_somebody_deleted_is_soon_there_again() -> None:
+    async def scenario(of_zones: ZoneStreams, server: BusServer, _program: Program) -> None:
+        of_zones.begin()
+        del server.streams[MAILBOX]
+        await asyncio.sleep(3.0)  # long before the next round of looking after everything
+        assert MAILBOX in server.streams
+
+    play(scenario)
