@@ -1,18 +1,15 @@
 """A move whose owner dies at any step is carried on by the next: the object ends at one place, with one outcome."""
 
-from dataclasses import replace
-
 import pytest
+from tests.support.plans import plan_of
 
 from treeward.bus.interface import Stored
 from treeward.schemas import subjects
 from treeward.simulation.device import Entry
-from treeward.simulation.misfortune import make_plan
-from treeward.simulation.plan import Plan, Wish
+from treeward.simulation.plan import Plan
 from treeward.simulation.run import Run
 from treeward.simulation.server import Service
 from treeward.simulation.streams import Stream
-from treeward.simulation.wishes import set_up
 
 MADE_S, MOVES_S, END_S = 3.0, 5.0, 10.0
 KEY = "vm.web-1"
@@ -21,15 +18,11 @@ STEPS = ("asks", "has a place", "leaving", "remove", "handed_off", "placed", "ma
 
 
 def plan_of_a_move() -> Plan:
-    plan = make_plan(0)
-    shape = replace(
-        plan.shape, zones=1, pods=2, hosts_per_pod=1, orchestrators=1, zone_supervisors=2, pod_agents=2,
-        latency_s=0.002, call_s=0.01, device_per_pod=True, cpus_per_host=64,
+    steps = ((MADE_S, "create"), (MOVES_S, "migrate"), (MOVES_S + 0.01, "stop"))
+    return plan_of(
+        *((at_s, KEY, {"operation": operation}) for at_s, operation in steps), end_s=END_S,
+        pods=2, hosts_per_pod=1, zone_supervisors=2, pod_agents=2, call_s=0.01, device_per_pod=True, cpus_per_host=64,
     )  # fmt: skip
-    wishes = set_up(shape)
-    for at_s, operation in ((MADE_S, "create"), (MOVES_S, "migrate"), (MOVES_S + 0.01, "stop")):
-        wishes.append(Wish(len(wishes), at_s, 0, "zone-a", KEY, {"operation": operation}))
-    return replace(plan, shape=shape, wishes=tuple(wishes), faults=(), faults_end_s=END_S)
 
 
 class Move(Run):

@@ -1,13 +1,10 @@
 """A supervisor whose server is cut off from the others: it hears only who is there with it, and blames nobody."""
 
-from dataclasses import replace
-from typing import Any
+from tests.support.plans import plan_of
 
-from treeward.simulation.misfortune import make_plan
 from treeward.simulation.plan import Fault, Plan
 from treeward.simulation.run import Run
 from treeward.simulation.trace import Line
-from treeward.simulation.wishes import set_up
 
 CUT_AT_S = 6.0
 CUT_OFF_S = 5.0
@@ -46,17 +43,15 @@ class CutOff(Run):
         return [line for line in self.trace.lines if line.what == "event" and line.words[2] == "claimed"]
 
 
-def quiet_plan(**counts: Any) -> Plan:
-    plan = make_plan(0)
-    shape = replace(plan.shape, zones=1, pods=4, latency_s=0.002, **counts)
-    return replace(plan, shape=shape, wishes=tuple(set_up(shape)), faults=(), faults_end_s=CUT_AT_S + CUT_OFF_S)
+def quiet_plan(faults: tuple[Fault, ...] = (), end_s: float = CUT_AT_S + CUT_OFF_S, **counts: int) -> Plan:
+    return plan_of(end_s=end_s, faults=faults, pods=4, **counts)
 
 
 PODS = [f"zone-a.pod.pod-{number}" for number in range(4)]
 
 
 def test_a_zone_supervisor_claims_no_pod_of_an_agent_that_it_only_cannot_hear() -> None:
-    run = CutOff(quiet_plan(orchestrators=1, zone_supervisors=1, pod_agents=2))
+    run = CutOff(quiet_plan(pod_agents=2))
     run.cut_off("supervisor-0", "agent-1")
     verdict = run.go()
     assert not verdict.violations
@@ -65,7 +60,7 @@ def test_a_zone_supervisor_claims_no_pod_of_an_agent_that_it_only_cannot_hear() 
 
 
 def test_root_claims_no_zone_of_a_supervisor_that_it_only_cannot_hear() -> None:
-    run = CutOff(quiet_plan(orchestrators=1, zone_supervisors=3, pod_agents=1))
+    run = CutOff(quiet_plan(zone_supervisors=3))
     run.cut_off("orchestrator-0", "supervisor-0", "supervisor-1")
     verdict = run.go()
     assert not verdict.violations
@@ -74,7 +69,7 @@ def test_root_claims_no_zone_of_a_supervisor_that_it_only_cannot_hear() -> None:
 
 
 def test_an_orchestrator_claims_no_root_of_another_that_it_only_cannot_hear() -> None:
-    run = CutOff(quiet_plan(orchestrators=2, zone_supervisors=1, pod_agents=1))
+    run = CutOff(quiet_plan(orchestrators=2))
     run.cut_off("orchestrator-1")
     verdict = run.go()
     assert not verdict.violations
@@ -84,9 +79,8 @@ def test_an_orchestrator_claims_no_root_of_another_that_it_only_cannot_hear() ->
 
 def test_a_supervisor_that_waits_long_for_the_logs_leader_does_not_take_that_for_its_own_absence() -> None:
     """It would give the dead, too, the whole time once more, and ask again, for as long as the leader is slow."""
-    plan = quiet_plan(orchestrators=1, zone_supervisors=1, pod_agents=2)
     slow = Fault(CUT_AT_S - 1.0, "delay_down", "supervisor-0", 10.0, 0.9)
-    run = CutOff(replace(plan, faults=(slow, Fault(CUT_AT_S, "kill", "agent-1", 8.0)), faults_end_s=CUT_AT_S + 10.0))
+    run = CutOff(quiet_plan((slow, Fault(CUT_AT_S, "kill", "agent-1", 8.0)), CUT_AT_S + 10.0, pod_agents=2))
     verdict = run.go()
     assert not verdict.violations
     at_s = [line.at_s for line in run._claims if "owner: agent-0-1" in line.words and line.at_s > CUT_AT_S]

@@ -1,40 +1,32 @@
 """What a zone's owner has half done when it dies is ended by the next, and nothing of it is done twice."""
 
 from collections import Counter
-from dataclasses import replace
+from typing import Any
 
 import pytest
+from tests.support.plans import plan_of
 
 from treeward.bus.interface import Stored
 from treeward.schemas.streams import work
-from treeward.simulation.misfortune import make_plan
-from treeward.simulation.plan import Fault, Plan, Wish
+from treeward.simulation.plan import Fault
 from treeward.simulation.run import Run
 from treeward.simulation.streams import Stream
-from treeward.simulation.wishes import set_up
 
 MADE_S, DRAINED_S, END_S = 3.0, 6.0, 14.0
 VMS = [f"vm.web-{number}" for number in range(6)]
 
 
-def plan_of(*wishes: tuple[float, str, dict[str, object]], faults: tuple[Fault, ...] = ()) -> Plan:
-    plan = make_plan(0)
-    shape = replace(
-        plan.shape, zones=1, pods=2, hosts_per_pod=1, orchestrators=1, zone_supervisors=2, pod_agents=1,
-        latency_s=0.002, call_s=0.01, device_per_pod=False, cpus_per_host=64,
-    )  # fmt: skip
-    all_wishes = set_up(shape)
-    for at_s, key, body in wishes:
-        all_wishes.append(Wish(len(all_wishes), at_s, 0, "zone-a", key, body))
-    return replace(plan, shape=shape, wishes=tuple(all_wishes), faults=faults, faults_end_s=END_S)
+SHAPE: dict[str, Any] = {
+    "pods": 2, "hosts_per_pod": 1, "zone_supervisors": 2, "call_s": 0.01, "device_per_pod": False, "cpus_per_host": 64,
+}  # fmt: skip
 
 
 class Drained(Run):
     """Kills the supervisors when the drain has submitted so many of its units."""
 
     def __init__(self, submitted: int) -> None:
-        creates: list[tuple[float, str, dict[str, object]]] = [(MADE_S, key, {"operation": "create"}) for key in VMS]
-        super().__init__(plan_of(*creates, (DRAINED_S, "pod.pod-0", {"operation": "drain"})))
+        creates = [(MADE_S, key, {"operation": "create"}) for key in VMS]
+        super().__init__(plan_of(*creates, (DRAINED_S, "pod.pod-0", {"operation": "drain"}), end_s=END_S, **SHAPE))
         self.asked: list[str] = []
         self._kill_at = submitted
         self.server.on_stored.append(self._on_stored)
@@ -63,12 +55,14 @@ def test_a_drain_whose_owner_dies_is_ended_by_the_next_and_moves_nothing_twice(s
 
 def test_a_pod_is_not_destroyed_while_a_host_is_on_its_way_to_it() -> None:
     """The agents sleep: the host is placed, and neither made nor refused, when the pod is to go."""
-    late: dict[str, object] = {"operation": "create", "spec": {"pod": "pod-9", "cpus": 4, "memory_mib": 1024}}
+    late = {"operation": "create", "spec": {"pod": "pod-9", "cpus": 4, "memory_mib": 1024}}
     plan = plan_of(
         (MADE_S, "pod.pod-9", {"operation": "create", "spec": {}}),
         (DRAINED_S + 0.5, "host.late", late),
         (DRAINED_S + 1.5, "pod.pod-9", {"operation": "destroy"}),
         faults=(Fault(DRAINED_S, "freeze", "agent-0", 4.0),),
+        end_s=END_S,
+        **SHAPE,
     )
     run = Run(plan)
     assert not run.go().violations

@@ -1,11 +1,9 @@
 """Pods that no agent can take: their zone supervisor acts for them, and goes on after it had to give one up."""
 
-from dataclasses import replace
+from tests.support.plans import plan_of
 
-from treeward.simulation.misfortune import make_plan
-from treeward.simulation.plan import Plan, Wish
+from treeward.simulation.plan import Plan
 from treeward.simulation.run import Run
-from treeward.simulation.wishes import set_up
 from treeward.supervision.limits import Limits
 
 TAKEN_S = 2.0 + Limits().orphan_s
@@ -14,14 +12,9 @@ TROUBLE_S = TAKEN_S + 8.0
 
 
 def plan_without_agents() -> Plan:
-    plan = make_plan(0)
-    shape = replace(
-        plan.shape, zones=1, pods=1, orchestrators=1, zone_supervisors=1, pod_agents=0, latency_s=0.002, call_s=0.01
-    )
-    wishes = set_up(shape)
-    for at_s, operation in ((TAKEN_S, "create"), (TROUBLE_S, "stop"), (TROUBLE_S + 0.5, "destroy")):
-        wishes.append(Wish(len(wishes), at_s, 0, "zone-a", "vm.web-1", {"operation": operation}))
-    return replace(plan, shape=shape, wishes=tuple(wishes), faults=(), faults_end_s=TROUBLE_S + 1.0)
+    steps = ((TAKEN_S, "create"), (TROUBLE_S, "stop"), (TROUBLE_S + 0.5, "destroy"))
+    units = ((at_s, "vm.web-1", {"operation": operation}) for at_s, operation in steps)
+    return plan_of(*units, end_s=TROUBLE_S + 1.0, pod_agents=0, call_s=0.01)
 
 
 def claims(run: Run) -> list[float]:

@@ -1,14 +1,12 @@
 """An owner that was replaced, or could not begin, leaves nothing behind that is still told or asked."""
 
-from dataclasses import replace
+from tests.support.plans import plan_of
 
 from treeward.bus.interface import Stored
 from treeward.schemas import subjects
-from treeward.simulation.misfortune import make_plan
 from treeward.simulation.plan import Fault, Plan
 from treeward.simulation.run import Run
 from treeward.simulation.streams import Stream
-from treeward.simulation.wishes import set_up
 
 AWAY_S = 3.0
 ROUND_S = 6.0
@@ -29,21 +27,15 @@ class Counting(Run):
         }
 
 
-def plan_of(*faults: Fault, **counts: int) -> Plan:
-    plan = make_plan(0)
-    shape = replace(
-        plan.shape, zones=1, pods=1, latency_s=0.002, pod_agents=1, orchestrators=counts.get("orchestrators", 1),
-        zone_supervisors=counts.get("zone_supervisors", 1),
-    )  # fmt: skip
-    end_s = faults[-1].at_s + 3 * ROUND_S
-    return replace(plan, shape=shape, wishes=tuple(set_up(shape)), faults=faults, faults_end_s=end_s)
+def plan_with(*faults: Fault, **counts: int) -> Plan:
+    return plan_of(end_s=faults[-1].at_s + 3 * ROUND_S, faults=faults, **counts)
 
 
 def test_root_that_comes_and_goes_leaves_nothing_behind() -> None:
     """Each instance in turn stands still until the other owns root."""
     turns = ["orchestrator-0", "orchestrator-1", "orchestrator-0", "orchestrator-1", "orchestrator-0"]
     faults = [Fault(ROUND_S * number, "freeze", name, AWAY_S) for number, name in enumerate(turns, 1)]
-    run = Counting(plan_of(*faults, orchestrators=2))
+    run = Counting(plan_with(*faults, orchestrators=2))
     counted = []
     for number in (1, 3, 5):  # the other has taken root from it
         at_s = ROUND_S * number + 1.9 * AWAY_S
@@ -56,7 +48,7 @@ def test_root_that_comes_and_goes_leaves_nothing_behind() -> None:
 
 def test_an_owner_that_cannot_begin_leaves_nothing_behind() -> None:
     """The bus answers nobody from the moment in which the zone is claimed for another; then the first has it again."""
-    run = Counting(plan_of(Fault(ROUND_S, "freeze", "supervisor-1", 1.5 * ROUND_S), zone_supervisors=2))
+    run = Counting(plan_with(Fault(ROUND_S, "freeze", "supervisor-1", 1.5 * ROUND_S), zone_supervisors=2))
     claims: list[float] = []
     counted = []
 
