@@ -24,22 +24,17 @@ STEPS = some.lists(
 )
 
 
-def carry_out(bench: Bench, steps: list[tuple[object, ...]]) -> None:
-    for what, *arguments in steps:
-        getattr(bench, str(what))(*arguments)
-
-
 @settings(max_examples=300)
 @given(STEPS)
 def test_no_order_of_things_makes_it_break_a_rule(steps: list[tuple[object, ...]]) -> None:
-    carry_out(Bench(), steps)
+    Bench().carry_out(steps)
 
 
 @settings(max_examples=100)
 @given(STEPS)
 def test_when_things_calm_down_everything_that_is_still_here_is_answered(steps: list[tuple[object, ...]]) -> None:
     bench = Bench()
-    carry_out(bench, steps)
+    bench.carry_out(steps)
     assert not bench.gave_up, "nobody has replaced it"
     for _ in range(400):
         for key in KEYS:
@@ -75,9 +70,9 @@ def test_messages_for_another_epoch_or_life_change_nothing(garbage: list[tuple[s
 @given(STEPS)
 def test_an_owner_that_was_told_to_stop_takes_nothing_more(steps: list[tuple[object, ...]]) -> None:
     bench = Bench()
-    carry_out(bench, steps[: len(steps) // 2])
+    bench.carry_out(steps[: len(steps) // 2])
     bench.owner.stop_taking()
     in_hand = {key: row.hand.ticket for key, row in bench.owner.rows.items() if row.hand is not None}
     before = set(bench.called)
-    carry_out(bench, steps[len(steps) // 2 :])
+    bench.carry_out(steps[len(steps) // 2 :])
     assert {(key, ticket) for key, _, ticket in bench.called - before} <= set(in_hand.items())

@@ -25,22 +25,17 @@ STEPS = some.lists(
 )
 
 
-def carry_out(bench: Bench, steps: list[tuple[object, ...]]) -> None:
-    for what, *arguments in steps:
-        getattr(bench, str(what))(*arguments)
-
-
 @settings(max_examples=300)
 @given(STEPS)
 def test_no_order_of_things_makes_it_answer_twice_or_give_a_place_away_twice(steps: list[tuple[object, ...]]) -> None:
-    carry_out(Bench(), steps)
+    Bench().carry_out(steps)
 
 
 @settings(max_examples=100)
 @given(STEPS)
 def test_when_things_calm_down_everything_is_answered(steps: list[tuple[object, ...]]) -> None:
     bench = Bench()
-    carry_out(bench, steps)
+    bench.carry_out(steps)
     assert not bench.gave_up, "nobody has replaced it"
     for _ in range(100):
         for key in KEYS:
@@ -60,7 +55,7 @@ def test_when_things_calm_down_everything_is_answered(steps: list[tuple[object, 
 @given(STEPS)
 def test_what_it_believes_to_be_free_is_free(steps: list[tuple[object, ...]]) -> None:
     bench = Bench()
-    carry_out(bench, steps)
+    bench.carry_out(steps)
     while bench.appends or bench.fetches or bench.read_up_to < bench.last:
         bench.acknowledge()
         bench.fetch(0)

@@ -1,7 +1,7 @@
 """An owner on a bench: an honest log, replicas that lag, an unreliable mailbox, and an eye on all that it says."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
@@ -59,6 +59,11 @@ class OwnerBench(ABC, Generic[Owner]):
         return self.last
 
     # what may happen
+
+    def carry_out(self, steps: Iterable[tuple[object, ...]]) -> None:
+        """Each step is the name of a method of what may happen, and its arguments."""
+        for what, *arguments in steps:
+            getattr(self, str(what))(*arguments)
 
     def send(self, key: str, index: int, behind: int) -> None:
         """A dispatcher that has read the log up to some time ago sends one of the first units that it knows."""
