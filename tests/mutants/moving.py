@@ -274,8 +274,8 @@ MOVING = (
     Mutant(
         "a zone's event forgets that its address is paused",
         "S8.all",
-        S + "unplaced.py",
-        '            "paused": self.paused,\n',
+        S + "events.py",
+        '        "paused": row.paused,\n',
         "",
         (UNPLACED,),
     ),

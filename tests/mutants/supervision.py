@@ -131,7 +131,7 @@ SUPERVISION = (
     Mutant(
         "policies are lost with their owner",
         "4.policies S8.all",
-        S + "row.py",
+        S + "waiting_units.py",
         "        self.policies = event.policies\n",
         "",
         (CONFIGURE,),

@@ -65,7 +65,7 @@ MUTANTS = (
     Mutant(
         "process passes over a gap",
         "R4.gap",
-        S + "row.py",
+        S + "waiting_units.py",
         "message.previous <= self.answered < message.ticket",
         "self.answered < message.ticket",
         (TAKES, TAKE),
@@ -73,7 +73,7 @@ MUTANTS = (
     Mutant(
         "a mark does not stay",
         "S3.mark",
-        S + "row.py",
+        S + "waiting_units.py",
         "                message.mark = waiting.mark or message.mark\n                message.amend(waiting)\n",
         "",
         (TAKES, TAKE),
@@ -81,7 +81,7 @@ MUTANTS = (
     Mutant(
         "a mark in hand is lost",
         "S3.mark",
-        S + "row.py",
+        S + "waiting_units.py",
         "            hand.amend(message)\n",
         "",
         (TAKES, TAKE),
@@ -89,7 +89,7 @@ MUTANTS = (
     Mutant(
         "a mailbox without bound",
         "5.window",
-        S + "row.py",
+        S + "waiting_units.py",
         "if len(self.queue) >= 2 * window:",
         "if False:",
         (TAKES, TAKE),
@@ -130,7 +130,7 @@ MUTANTS = (
     Mutant(
         "answered is not fetched",
         "S8.answered",
-        S + "row.py",
+        S + "waiting_units.py",
         "        self.answered = event.answered\n",
         "        self.answered = 0\n",
         (TAKES, POD_UNIT, POD),

@@ -160,9 +160,9 @@ TAKEOVER = (
     Mutant(
         "a zone forgets what was answered",
         "S3.last",
-        S + "zone_owner.py",
-        "            row.answered = event.answered\n",
-        "            row.answered = 0\n",
+        S + "waiting_units.py",
+        "        self.answered = event.answered\n",
+        "        self.answered = 0\n",
         (ZONE_UNIT, UNPLACED),
     ),
     Mutant(

@@ -13,6 +13,7 @@ from struct import Struct
 
 from treeward.supervision.limits import Limits
 from treeward.supervision.row import Phase, Row
+from treeward.supervision.waiting_units import WaitingUnits
 
 ROWS_PER_TICK = 2_000
 REST_S = 1.0
@@ -35,7 +36,7 @@ AT_WORK = frozenset(
     }
 )
 """What says nothing about a row at rest: it is idle, has not moved or crashed of late, and waits for nothing."""
-KEPT = tuple(name for name in Row.__slots__ if name not in AT_WORK)
+KEPT = tuple(name for name in (*WaitingUnits.__slots__, *Row.__slots__) if name not in AT_WORK)
 _kept_of = attrgetter(*KEPT)
 _UNTIL = Struct("<d")
 

@@ -13,6 +13,7 @@ from treeward.schemas.events import Event, EventType, Verdict
 from treeward.schemas.mailbox import Message
 from treeward.supervision.knowledge import began_at
 from treeward.supervision.move import Move
+from treeward.supervision.waiting_units import WaitingUnits
 
 
 class Phase(Enum):
@@ -37,26 +38,19 @@ class Phase(Enum):
     QUARANTINED = "quarantined"
 
 
-class Row:
+class Row(WaitingUnits):
     """One process. Slots, since there may be a million."""
 
     __slots__ = (
-        "answered",
         "attempts",
         "called_s",
         "crashed_at_s",
-        "definition",
         "device_applied",
         "device_last",
         "device_reason",
-        "draining",
-        "early",
         "existed",
         "exists",
-        "hand",
         "host",
-        "isolated",
-        "key",
         "life",
         "make",
         "move",
@@ -64,42 +58,23 @@ class Row:
         "moved_reason",
         "not_before_s",
         "observed",
-        "paused",
         "phase",
-        "policies",
-        "queue",
         "ready_said",
-        "reason",
-        "released",
         "reserves",
         "restarting",
         "retries",
-        "taken_s",
-        "token",
         "untouched",
-        "used_s",
         "verdict",
     )
 
     def __init__(self, key: str, life: int) -> None:
-        self.key = key
+        super().__init__(key)
         self.life = life
         self.phase = Phase.FETCHING
-        self.answered = 0
-        self.hand: Message | None = None
-        self.queue: list[Message] = []
-        """Taken by the rule but for its turn, ordered by ticket; a gap waits here."""
-        self.early: list[Message] = []
-        """Messages for a life that may begin with the append that is on its way."""
-        self.token = 0
-        """Of the request or append that this row waits for; while FETCHING, how new the answer must be."""
-        self.taken_s = 0.0
         self.called_s = 0.0
-        self.used_s = 0.0
         self.not_before_s = 0.0
         self.retries = 0
         self.host: str | None = None
-        self.definition: dict[str, Any] | None = None
         self.reserves: dict[str, Any] | None = None
         self.observed: dict[str, Any] | None = None
         self.make = False
@@ -115,13 +90,7 @@ class Row:
         self.move: Move | None = None
         self.moved = 0
         self.moved_reason: str | None = None
-        self.paused = False
-        self.draining = False
-        self.isolated = False
-        self.released = 0
-        self.reason: str | None = None
         self.ready_said = False
-        self.policies: dict[str, Any] | None = None
         self.restarting = False
         """It crashed, and the device has not accepted a life since."""
         self.untouched = False
@@ -141,63 +110,30 @@ class Row:
         """The part of the take rule that never changes again for this message: of this life, and not answered yet."""
         return message.life == self.life and message.ticket > self.answered
 
-    def may_take(self, message: Message) -> bool:
-        """The take rule (DESIGN section 5): `previous` <= last taken < ticket; a gap waits."""
-        return message.previous <= self.answered < message.ticket
-
-    def put(self, message: Message, window: int) -> None:
-        """Keep a unit of this life until its turn; a known one only brings its mark, which stays."""
-        hand = self.hand
-        if hand is not None and hand.ticket == message.ticket:
-            hand.amend(message)
-            return
-        for index, waiting in enumerate(self.queue):
-            if waiting.ticket == message.ticket:
-                message.mark = waiting.mark or message.mark
-                message.amend(waiting)
-                self.queue[index] = message
-                return
-        if len(self.queue) >= 2 * window:
-            return  # no dispatcher sends that much beyond its window; whatever this is, it will be sent again
-        self.queue.append(message)
-        self.queue.sort(key=_ticket)
-
     def remember(self, event: Event, position: int, epoch: int) -> None:
         """What the last event of the resource says its process was."""
         self.life = max(began_at(event, position), epoch)
         self.untouched = event.type is EventType.PLACED and self.life == position and not event.existed
-        self.answered = event.answered
+        self.recall(event)
         self.host = event.host
-        self.definition = event.definition
         self.reserves = event.reserves or event.definition
         self.observed = event.observed
         self.make = event.existed
         self.moved = event.moved
         self.moved_reason = event.reason if event.type is EventType.PLACED else None
-        self.paused = event.paused
-        self.draining = event.draining
-        self.isolated = event.isolated
-        self.released = event.released
-        self.policies = event.policies
         self.restarting = event.type is EventType.CRASHED
         self.phase = Phase.QUARANTINED if event.quarantined else Phase.INITIALIZED
         self.reason = event.reason if event.quarantined else None
 
     def take_next(self, now_s: float) -> bool:
         """Take the first unit if it is its turn."""
-        if not self.queue or not self.may_take(self.queue[0]):
+        if not super().take_next(now_s):
             return False
-        self.hand = self.queue.pop(0)
-        self.taken_s = now_s
+        assert self.hand is not None, "just taken"
         self.called_s = 0.0
         self.attempts = self.hand.attempts
         self.verdict = None
         return True
-
-    def drop_answered(self) -> None:
-        """Forget waiting units that have an outcome."""
-        if self.queue:
-            self.queue = [message for message in self.queue if message.ticket > self.answered]
 
     def flush(self) -> list[Message]:
         """Empty the mailbox: what was sent to this life is void. Returns what was in it, in order."""
@@ -217,26 +153,16 @@ class Row:
 
     def describe(self, now_s: float) -> dict[str, object]:
         """What is in hand and why it waits, for people who ask."""
-        hand = self.hand
-        return {
+        return super().describe(now_s) | {
             "life": self.life,
             "phase": self.phase.value,
-            "ticket": hand.ticket if hand is not None else None,
-            "operation": hand.operation if hand is not None else None,
             "attempts": self.attempts,
             "verdict": self.verdict,
-            "reason": self.reason,
-            "taken_s": now_s - self.taken_s if hand is not None else None,
             "called_s": now_s - self.called_s if self.phase is Phase.CALLED else None,
             "retry_in_s": max(0.0, self.not_before_s - now_s),
             "retries": self.retries,
             "crashes": len(self.crashed_at_s),
-            "waiting": [message.ticket for message in self.queue],
         }
-
-
-def _ticket(message: Message) -> int:
-    return message.ticket
 
 
 def early_of(messages: Iterable[Message], life: int) -> list[Message]:

@@ -159,14 +159,7 @@ class ZoneOwner:
         if event is not None:
             if event.kind not in SUPERVISED_KINDS:
                 self._fill(self.where.on_fetched(position, event), now_s)
-            row.answered = event.answered
-            row.definition = event.definition
-            row.paused = event.paused
-            row.draining = event.draining
-            row.isolated = event.isolated
-            row.released = event.released
-            row.policies = event.policies
-            row.came = event if event.type is EventType.HANDED_OFF or event.existed else None
+            row.remember(event)
         row.answered = max(row.answered, self.work_first - 1)
         for message in early:
             if message.ticket > row.answered:
@@ -194,7 +187,7 @@ class ZoneOwner:
         assert row.hand is not None, "its outcome was just committed"
         row.answered = row.hand.ticket
         row.hand = None
-        row.queue = [message for message in row.queue if message.ticket > row.answered]
+        row.drop_answered()
         self._advance(row, now_s)
 
     def quarantine_pod(self, pod: str, reason: str, now_s: float) -> None:
@@ -328,7 +321,7 @@ class ZoneOwner:
         came = row.came
         existed = came is not None and came.existed
         told = {"pod": pod, "host": host, "existed": existed, "reason": reason}
-        event = row.event(self.zone, self.epoch, EventType.PLACED, now_s, **told)
+        event = events.of_unplaced(self.zone, self.epoch, row, EventType.PLACED, now_s, **told)
         event.definition, event.reserves = (definition, None) if existed else (None, definition)
         event.moved = unit.ticket if came is not None and host != came.left else 0  # back where it was: not moved
         self._commit(row, event, "placed", Work(unit, row.taken_s, 0.0, now_s))
@@ -349,7 +342,7 @@ class ZoneOwner:
         unit = row.hand
         assert unit is not None, "something is in hand"
         told = {"reason": reason, "definition": row.definition}
-        event = row.event(self.zone, self.epoch, EventType(outcome.value), now_s, **told)
+        event = events.of_unplaced(self.zone, self.epoch, row, EventType(outcome.value), now_s, **told)
         event.answered = unit.ticket
         if row.came is not None and row.came.last_unknown and row.came.ticket == unit.ticket:
             event.verdict = Verdict.MAYBE_STARTED
