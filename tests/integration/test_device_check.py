@@ -1,6 +1,5 @@
 """`treeward device check`: a device that keeps the rules passes, and each fault of a device is caught by its rule."""
 
-import asyncio
 import contextlib
 import json
 import secrets
@@ -8,9 +7,10 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import pytest
+from tests.support.command import treeward
 from tests.support.kept import kept
 from tests.support.plain_device import PlainDevice
 from tests.support.until import until
@@ -88,14 +88,9 @@ async def test_a_broken_device_is_caught_by_its_rule(broken: str, tmp_path: Path
     assert result.verdict is Verdict.FAILED and result.reason, result
 
 
-async def run_check(*arguments: str) -> tuple[int, list[dict[str, object]], str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "from treeward.cli.main import main; main()", "device", "check", "--json", *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 90)
-    assert process.returncode is not None
-    return process.returncode, [json.loads(line) for line in out.splitlines()], err.decode()
+async def run_check(*arguments: str) -> tuple[int, list[dict[str, Any]], str]:
+    said = await treeward("device", "check", "--json", *arguments, code=None)
+    return said.code, said.rows, said.err
 
 
 async def test_the_simulator_passes_with_restarts_by_kill_9(tmp_path: Path) -> None:
@@ -116,7 +111,7 @@ async def test_the_simulator_passes_with_restarts_by_kill_9(tmp_path: Path) -> N
             "--slow", f"{ask} '{fault}'", "--quick", ask + """ '{"seq":1,"verb":"fault_clear"}'""",
             "--restart", f"kill -9 $(cat {tmp_path}/pid)", "--timeout", "30",
         )  # fmt: skip
-        assert program.starts == 4, "there are three rules with a restart"
+        assert program.starts == 5, "there are four rules with a restart"
     verdicts = {str(line["rule"]): (line["verdict"], line["reason"]) for line in said[:-1]}
     assert {name: told for name, told in verdicts.items() if told[0] != "passed"} == {}, error
     assert list(verdicts) == list(RULES)

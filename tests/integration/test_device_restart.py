@@ -46,7 +46,7 @@ async def test_resources_attachments_records_and_isolation_are_resumed_and_fault
         await device.applied("volume.data", "create", {"size_gib": 90}, host="host-1")
         await device.applied("volume.data", "attach", {"vm": "web-1"})
         await device.host("host-2")
-        await device.ask("isolate", "host.host-2")
+        await device.applied("host.host-2", "isolate")
         await device.fault("refuse")
         before = [await device.ask("observe", key) for key in ("vm.web-1", "volume.data", "host.host-1", "host.host-2")]
     async with simulator(tmp_path) as again:

@@ -118,7 +118,7 @@ async def test_absent_makes_sure_that_nothing_is_held(device: Simulator) -> None
 async def test_an_isolated_host_takes_no_call_until_it_is_undone(device: Simulator) -> None:
     await device.host("host-2")
     await device.vm("web-1")
-    assert (await device.ask("isolate", "host.host-1")).status == "ok"
+    assert (await device.applied("host.host-1", "isolate")).isolated
     stop = await device.call("vm.web-1", "stop")
     assert (stop.status, stop.reason) == ("unreachable", "host host-1 is isolated")
     told = await device.ask("synchronize", "vm.web-1", life=2)
@@ -134,7 +134,7 @@ async def test_what_was_in_progress_on_an_isolated_host_never_takes_effect(devic
     await device.vm("web-1")
     fault = await device.fault("hang", id="web-1", operation="stop")
     hanging = device.wire.send(**request("call", "vm.web-1", ticket=50, operation="stop"))
-    assert (await device.ask("isolate", "host.host-1")).status == "ok"
+    assert (await device.applied("host.host-1", "isolate")).isolated
     assert b'"unreachable"' in await hanging
     await device.control("fault_clear", number=fault)
     await device.ask("isolate", "host.host-1", undo=True)
@@ -147,15 +147,42 @@ async def test_what_was_in_progress_on_an_isolated_host_never_takes_effect(devic
 async def test_a_resource_may_be_moved_off_an_isolated_host(device: Simulator) -> None:
     await device.host("host-2")
     await device.vm("web-1")
-    await device.ask("isolate", "host.host-1")
+    await device.applied("host.host-1", "isolate")
     moved = await device.ask("synchronize", "vm.web-1", life=2, host="host-2")
     assert moved.observed is not None and moved.observed["host"] == "host-2"
     assert (await device.applied("vm.web-1", "stop", life=2)).status == "applied"
 
 
-async def test_only_a_host_that_exists_can_be_isolated(device: Simulator) -> None:
-    assert (await device.ask("isolate", "host.host-9")).status == "refused"
-    assert (await device.ask("isolate", "vm.web-1")).status == "invalid"
+async def test_only_a_host_that_exists_can_be_isolated_and_only_by_a_call(device: Simulator) -> None:
+    why = "zone-a.host.host-9 does not exist here: there is nothing to isolate"
+    assert await device.refused("host.host-9", "isolate") == why
+    assert "has no operation isolate" in await device.refused("vm.web-1", "isolate")
+    assert (await device.ask("isolate", "host.host-1")).status == "refused"
+    await device.vm("web-1")
+
+
+async def test_a_late_isolation_of_an_older_life_finds_its_host_made_anew(device: Simulator) -> None:
+    """Ticket 2 was asked by agent-1, and by its successor, who then destroyed the host and made it again."""
+    await device.applied("host.host-1", "isolate", life=2, owner="agent-2")
+    late = request("call", "host.host-1", ticket=device.ticket, operation="isolate", life=1, owner="agent-1")
+    await device.applied("host.host-1", "destroy", life=2, owner="agent-2")
+    await device.host(life=2, owner="agent-2")
+    assert (await device.wire.ask(**late)).status == "fenced"
+    same_life = late | {"life": 2, "owner": "agent-2"}
+    assert (await device.wire.ask(**same_life)).status == "older"
+    assert not (await device.ask("observe", "host.host-1")).isolated
+    await device.vm("web-1")
+
+
+async def test_a_host_that_cannot_be_reached_is_isolated_and_its_record_told(device: Simulator) -> None:
+    fault = await device.fault("unreachable", host="host-1")
+    told = await device.ask("synchronize", "host.host-1", life=3)
+    assert (told.status, told.high, told.last, told.isolated) == ("unreachable", 3, 1, False)
+    assert (await device.call("host.host-1", "isolate", life=2)).status == "fenced"
+    assert (await device.applied("host.host-1", "isolate", life=3)).isolated
+    told = await device.ask("synchronize", "host.host-1", life=4)
+    assert (told.status, told.high, told.last, told.isolated) == ("unreachable", 4, device.ticket, True)
+    await device.control("fault_clear", number=fault)
 
 
 async def test_many_calls_in_flight_are_answered_in_any_order_and_act_in_theirs(device: Simulator) -> None:

@@ -5,6 +5,9 @@ from tests.mutants.table import CHILDREN, POD_UNIT, TAKES, UNPLACED, ZONE_UNIT, 
 MOVES = "tests/unit/test_supervision_moves.py"
 PROCESS = "tests/unit/test_supervision_process.py"
 LEAVING = "tests/unit/test_supervision_leaving.py"
+REFUSALS = "tests/unit/test_supervision_refusals.py"
+REFUSED_PLACE = "tests/unit/test_supervision_refused_place.py"
+REFUSED_MOVE = "tests/scenarios/test_refused_move.py"
 
 MOVING = (
     # a process and its unit
@@ -27,8 +30,8 @@ MOVING = (
     Mutant(
         "what was begun was not attempted",
         "6.verdict 4.attempts",
-        S + "pod_owner.py",
-        "row.attempts = hand.attempts = hand.attempts + 1",
+        S + "device_memory.py",
+        "row.attempts = unit.attempts = unit.attempts + 1",
         "pass",
         (TAKES,),
     ),
@@ -178,8 +181,8 @@ MOVING = (
         "it is let go before its device is emptied",
         "S7.place S7.called",
         S + "process_step.py",
-        'return HandOff("moves to another device") if move.emptied else Empty()',
-        'return HandOff("moves to another device")',
+        "return HandOff(move.reason) if move.emptied else Empty()",
+        "return HandOff(move.reason)",
         (LEAVING,),
     ),
     Mutant(
@@ -197,6 +200,86 @@ MOVING = (
         "        row.make = True\n",
         "",
         (LEAVING,),
+    ),
+    Mutant(
+        "who refuses for ever is asked for ever",
+        "S7.refused",
+        S + "pod_refusals.py",
+        "        if row.refusals <= restarts_max:\n            return False\n",
+        "        return False\n",
+        (REFUSALS, REFUSED_MOVE),
+    ),
+    Mutant(
+        "a first refusal is the last",
+        "S7.refused",
+        S + "pod_refusals.py",
+        "        if row.refusals <= restarts_max:\n            return False\n",
+        "",
+        (REFUSALS, REFUSED_MOVE),
+    ),
+    Mutant(
+        "what it is to be made of may still be on its way",
+        "S7.refused S7.called",
+        S + "pod_refusals.py",
+        "elif move.said.empties:",
+        "elif False:",
+        (REFUSALS,),
+    ),
+    Mutant(
+        "what the device that refuses remembers is left behind",
+        "S7.refused S7.ticket",
+        S + "pod_refusals.py",
+        "row.device_last, row.device_applied = answer.last, answer.last_applied",
+        "row.device_last, row.device_applied = 0, False",
+        (REFUSALS,),
+    ),
+    Mutant(
+        "it goes round without a pause",
+        "S7.refused",
+        S + "pod_refusals.py",
+        "elif move.said.again and not move.waited:",
+        "elif False:",
+        (REFUSALS, REFUSED_MOVE),
+    ),
+    Mutant(
+        "where it has been is forgotten",
+        "S7.refused",
+        S + "pod_log.py",
+        "event.tried = _tried(row) if event.existed else ()",
+        "event.tried = ()",
+        (REFUSALS, REFUSED_MOVE),
+    ),
+    Mutant(
+        "it is placed where it was refused",
+        "S7.refused",
+        S + "placing.py",
+        "host = self._fit(need, pods, avoid=left | tried) or self._fit(need, pods, avoid=left)",
+        "host = self._fit(need, pods, avoid=left)",
+        (REFUSED_PLACE,),
+    ),
+    Mutant(
+        "it goes straight back",
+        "S7.refused",
+        S + "placing.py",
+        "host = self._fit(need, pods, avoid=left | tried) or self._fit(need, pods, avoid=left)",
+        "host = self._fit(need, pods, avoid=left | tried)",
+        (REFUSED_PLACE,),
+    ),
+    Mutant(
+        "who was tried is given as if it were new",
+        "S7.refused",
+        S + "placing.py",
+        "host, again = self._fit(need, pods, avoid={own.host}), True",
+        "host = self._fit(need, pods, avoid={own.host})",
+        (REFUSED_PLACE,),
+    ),
+    Mutant(
+        "where it began counts as moved to",
+        "S7.refused",
+        S + "process_step.py",
+        "if row.tried[:1] == (row.host,):",
+        "if False:",
+        (REFUSALS,),
     ),
     Mutant(
         "it is let go without a place",

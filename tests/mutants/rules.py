@@ -36,6 +36,7 @@ PROTOCOL = (
     Rule("S7.ticket", "the last ticket of `handed_off` is used"),
     Rule("S7.called", "nothing is handed off in the life that called it, or before its device is fenced"),
     Rule("S7.place", "what moves has a place, says so, and is taken off its old device before it is let go (ADR 8)"),
+    Rule("S7.refused", "what a new device refuses to make goes elsewhere, not at once, and with pauses (ADR 15)"),
     Rule("S8.answered", "an owner reads the last event before it says anything"),
     Rule("S8.fresh", "what is fetched is at least as new as what its sender had read"),
     Rule("S8.all", "each event says all that holds for its resource"),

@@ -52,8 +52,8 @@ SUPERVISION = (
         "a retry costs no turn",
         "6.rate",
         S + "pod_recovery.py",
-        "if not (row.restarting or row.retries):",
-        "if not row.restarting:",
+        "if not (row.restarting or row.retries or row.refused_before):",
+        "if not (row.restarting or row.refused_before):",
         (CONFIGURE, SEMANTICS),
     ),
     Mutant(

@@ -214,9 +214,9 @@ MUTANTS = (
         "the next before the outcome is in",
         "R2.commit",
         S + "pod_owner.py",
-        "            self._log.answer(row, Outcome.COMPLETED if applied else Outcome.FAILED, answer.reason, now_s)\n",
-        "            self._log.answer(row, Outcome.COMPLETED if applied else Outcome.FAILED, answer.reason, now_s)\n"
-        "            self._on_answered(row, now_s)\n",
+        "            self._log.answer(row, outcome, reason, now_s)\n            return\n",
+        "            self._log.answer(row, outcome, reason, now_s)\n"
+        "            self._on_answered(row, Phase.READY, now_s)\n            return\n",
         (TAKES, POD_UNIT, POD),
     ),
     Mutant(
@@ -231,7 +231,7 @@ MUTANTS = (
         "a silent synchronize is waited for",
         "6.silent",
         S + "pod_owner.py",
-        "        elif row.phase in (Phase.SYNCHRONIZING, Phase.ISOLATING):\n"
+        "        elif row.phase is Phase.SYNCHRONIZING:\n"
         "            self.effects.append(Abandon(row.token))",
         "        elif False:\n            self.effects.append(Abandon(row.token))",
         (TAKES, POD_UNIT, POD),
@@ -418,7 +418,5 @@ MUTANTS = (
         "return not host.closed and (",
         (PLACEMENT,),
     ),
-    Mutant(
-        "room is not given back", "4.capacity", S + "places.py", "        self._use(place, -1)\n", "", (PLACEMENT,)
-    ),
+    Mutant("room is not given back", "4.capacity", S + "places.py", "        self._use(place, -1)\n", "", (PLACEMENT,)),
 )

@@ -7,6 +7,8 @@ TABLE = "tests/integration/test_device_table.py"
 CLOSED = "tests/integration/test_closed_connections.py"
 CUT_OFF = "tests/scenarios/test_cut_off_supervisor.py"
 MOVES = "tests/unit/test_supervision_moves.py"
+GUARD = "services/device-guard/treeward/device_guard/guard.py"
+GUARD_TEST = "tests/integration/test_device_guard.py"
 ENGINE = "services/device-simulator/treeward/device_simulator/engine.py"
 
 TAKEOVER = (
@@ -71,9 +73,121 @@ TAKEOVER = (
         "an isolated host accepts no life",
         "6.isolated",
         ENGINE,
-        "        if unreachable is not None and not isolated:\n",
-        "        if unreachable is not None:\n",
+        '        if unreachable is not None and not isolated and address.kind != "host":\n',
+        '        if unreachable is not None and address.kind != "host":\n',
         (TABLE,),
+    ),
+    Mutant(
+        "a host that is not reached tells no record",
+        "6.isolated",
+        ENGINE,
+        '        if unreachable is not None and not isolated and address.kind != "host":\n',
+        "        if unreachable is not None and not isolated:\n",
+        (TABLE,),
+    ),
+    Mutant(
+        "isolating needs its host reached",
+        "6.isolated",
+        "services/device-simulator/treeward/device_simulator/site.py",
+        '        if operation == "isolate":\n            return None\n',
+        "",
+        (TABLE,),
+    ),
+    Mutant(
+        "to isolate is no call",
+        "6.isolated",
+        ENGINE,
+        "        if not request.undo:\n            status, reason = Status.REFUSED, ISOLATE_IS_A_CALL\n",
+        "        if not request.undo:\n            world.isolated.add((request.zone, request.id))\n",
+        (TABLE,),
+    ),
+    Mutant(
+        "what is isolated goes on",
+        "6.isolated",
+        "services/device-simulator/treeward/device_simulator/calls.py",
+        '            if call.operation == "isolate":\n                self._end_on(address)\n',
+        "",
+        (TABLE,),
+    ),
+    Mutant(
+        "a host that nobody knows is isolated",
+        "6.isolated",
+        GUARD,
+        "        if not kept.state.exists:\n            record.become_answered(",
+        "        if False:\n            record.become_answered(",
+        (GUARD_TEST,),
+    ),
+    Mutant(
+        "an isolated host answers over what a killed guard has left",
+        "6.isolated",
+        GUARD,
+        '            tasks.create_task(self._wait_for_left_over(self._place(Address(zone, "host", host)), on_it))\n',
+        "            pass\n",
+        (GUARD_TEST,),
+    ),
+    Mutant(
+        "isolate leaves running what runs",
+        "6.isolated",
+        GUARD,
+        "            await self._adapter.end(run, patience_s=0.0)\n        self._answer",
+        "            pass\n        self._answer",
+        (GUARD_TEST,),
+    ),
+    Mutant(
+        "an isolation is believed that nobody says",
+        "6.isolated",
+        S + "isolation.py",
+        "    if applied and answer.isolated:\n",
+        "    if applied:\n",
+        (ISOLATION,),
+    ),
+    Mutant(
+        "a host that is not heard of cannot be isolated",
+        "6.isolated",
+        S + "pod_owner.py",
+        "            if row.hand is not None and calls_unheard(row.hand, now_s):\n",
+        "            if False:\n",
+        (ISOLATION,),
+    ),
+    Mutant(
+        "a cancelled isolation is carried out",
+        "6.isolated",
+        S + "isolation.py",
+        'unit.operation == "isolate" and unit.mark is None and not is_late(unit, now_s)',
+        'unit.operation == "isolate"',
+        (ISOLATION,),
+    ),
+    Mutant(
+        "what an unreached host's device remembers is not used",
+        "6.isolated",
+        S + "pod_owner.py",
+        "            learn_record(row, answer)\n            learn_verdict(",
+        "            learn_verdict(",
+        (ISOLATION,),
+    ),
+    Mutant(
+        "who isolates forgets what exists",
+        "6.isolated",
+        S + "device_memory.py",
+        "    row.exists = row.definition is not None\n",
+        "    pass\n",
+        (ISOLATION,),
+    ),
+    Mutant(
+        "nothing in an isolated pod can be destroyed",
+        "6.isolated",
+        S + "pod_moves.py",
+        'unit.operation == "destroy" and unit.mark is None',
+        "False",
+        (ISOLATION,),
+    ),
+    Mutant(
+        "a cancelled destroy in an isolated pod is completed",
+        "6.isolated",
+        S + "pod_moves.py",
+        'unit.operation == "destroy" and unit.mark is None and',
+        'unit.operation == "destroy" and',
+        (ISOLATION,),
     ),
     # suspicion by report (section 4)
     Mutant(

@@ -21,7 +21,7 @@ from treeward.schemas.events import Event, EventType
 from treeward.schemas.mailbox import Message
 from treeward.schemas.streams import Retention
 from treeward.simulation.bus import SimulatedBus
-from treeward.simulation.device import DeviceLink
+from treeward.simulation.device_link import DeviceLink
 from treeward.simulation.link import Link
 from treeward.simulation.program import Program
 from treeward.simulation.server import BusServer

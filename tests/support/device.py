@@ -143,8 +143,9 @@ class Simulator:
         return answer.reason
 
     async def host(self, id_: str = "host-1", *, pod: str = "pod-1", **capacity: Any) -> Answer:
+        by = {name: capacity.pop(name) for name in ("life", "owner") if name in capacity}
         spec = {"pod": pod, "cpus": 4, "memory_mib": 8192, "gpus": 1, "disk_gib": 100} | capacity
-        return await self.applied(f"host.{id_}", "create", spec)
+        return await self.applied(f"host.{id_}", "create", spec, **by)
 
     async def vm(self, id_: str, *, host: str = "host-1", **spec: Any) -> Answer:
         return await self.applied(f"vm.{id_}", "create", spec, host=host)

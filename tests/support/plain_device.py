@@ -27,8 +27,8 @@ class PlainDevice:
     async def start(self) -> None:
         held = json.loads(self.file.read_text()) if self.file.exists() else {}
         self.records: dict[str, dict[str, Any]] = held.get("records", {})
-        self.objects: dict[str, Any] = held.get("objects", {})
-        self.isolated: list[str] = held.get("isolated", [])
+        self.objects: dict[str, Any] = held.get("objects", {"zone-a.host.host-1": {}})
+        self.isolated: list[str] = [] if self.broken == "isolate-restart" else held.get("isolated", [])
         self.running: dict[str, tuple[int, asyncio.Future[dict[str, Any]], str | None]] = {}
         self.everything = asyncio.Lock()
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", self.port)
@@ -126,23 +126,27 @@ class PlainDevice:
             "status": status, "reason": reason, "high": record["high"], "owner": record["owner"], "last": last,
             "last_applied": record["applied"], "last_reason": record["why"], "begun": record["begun"],
             "exists": exists, "definition": self.objects.get(key),
+            "isolated": key.split(".")[1] == "host" and key.split(".")[2] in self.isolated,
         }  # fmt: skip
 
     async def act(self, asked: dict[str, Any], writer: asyncio.StreamWriter) -> dict[str, Any]:
         key = f"{asked['zone']}.{asked['kind']}.{asked['id']}"
         if asked["verb"] == "isolate":
-            return self.isolate(key, asked)
+            return self.open(key, asked)
         if asked["verb"] == "observe":
             if self.broken == "observe":
                 self.records.setdefault(key, dict(FRESH))["high"] += 1
             return self.tell(key, "ok")
         host = asked.get("host")
-        isolated = host in self.isolated and not (self.broken == "isolate" and asked["life"] > 1)
+        isolated = asked["kind"] != "host" and host in self.isolated
+        isolated = isolated and not (self.broken == "isolate" and asked["life"] > 1)
         if isolated and asked["verb"] == "call":
             return self.tell(key, "unreachable", f"host {host} is isolated")
         record = self.records.setdefault(key, dict(FRESH))
         lower = asked["life"] < record["high"] and self.broken != "fence-lower"
         other = asked["life"] == record["high"] and record["owner"] not in (None, asked["owner"])
+        if self.broken == "isolate-late" and asked.get("operation") == "isolate" and (lower or other):
+            self.isolated.append(asked["id"])
         if lower or (other and self.broken != "fence-owner"):
             return self.tell(key, "fenced")
         if key in self.running and asked["life"] > record["high"] and self.broken != "busy":
@@ -154,18 +158,18 @@ class PlainDevice:
             return self.synchronize(key, record, asked)
         return await self.call(key, record, asked, writer)
 
-    def isolate(self, key: str, asked: dict[str, Any]) -> dict[str, Any]:
-        if asked["kind"] != "host":
-            return self.tell(key, "invalid", "kind")
-        if asked.get("undo"):
-            self.isolated = [host for host in self.isolated if host != asked["id"]]
-        else:
-            self.isolated.append(asked["id"])
-            for ticket, answer, host in list(self.running.values()):
-                if host == asked["id"] and self.broken != "isolate-ends" and not answer.done():
-                    answer.set_result({"status": "unreachable", "reason": f"isolated in ticket {ticket}"})
+    def open(self, key: str, asked: dict[str, Any]) -> dict[str, Any]:
+        if not asked.get("undo"):
+            return self.tell(key, "refused", "to isolate is a call")
+        self.isolated = [host for host in self.isolated if host != asked["id"]]
         self.save()
         return self.tell(key, "ok")
+
+    def isolate(self, name: str) -> None:
+        self.isolated.append(name)
+        for ticket, answer, host in list(self.running.values()):
+            if host == name and self.broken != "isolate-ends" and not answer.done():
+                answer.set_result({"status": "unreachable", "reason": f"isolated in ticket {ticket}"})
 
     def synchronize(self, key: str, record: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
         if self.broken != "synchronize":
@@ -185,6 +189,8 @@ class PlainDevice:
     ) -> dict[str, Any]:
         ticket = asked["ticket"]
         if ticket == record["last"] and not (self.broken == "remembered" and asked["operation"] == "destroy"):
+            if self.broken == "isolate-again" and asked["operation"] == "isolate":
+                self.isolate(asked["id"])
             return self.tell(key, "applied" if record["applied"] else "refused", record["why"])
         if ticket < record["last"] and self.broken != "older":
             return self.tell(key, "older")
@@ -204,7 +210,7 @@ class PlainDevice:
             self.running[key] = (ticket, answer, asked.get("host"))
         if self.broken == "restart-goes-on":
             asyncio.get_running_loop().call_later(self.slow_s + 0.1, self.carry_out_late, key, asked)
-        if self.slow_s or self.broken in {"race", "lost-call"}:
+        if (self.slow_s and asked["kind"] != "host") or self.broken in {"race", "lost-call"}:
             await asyncio.wait([answer], timeout=self.slow_s or 0.01)
         return self.finish(key, record, asked, answer, writer)
 
@@ -222,7 +228,11 @@ class PlainDevice:
         restores = asked["operation"] == "restore"
         wanted = restores or asked["operation"] == "create"
         why = f"it {'exists' if wanted else 'is absent'}" if wanted is (key in self.objects) and not restores else None
-        if restores:
+        if asked["operation"] == "isolate":
+            why = None if key in self.objects else "it is absent"
+            if why is None:
+                self.isolate(asked["id"])
+        elif restores:
             self.restore(key, asked["spec"]["definition"])
         elif why is None and wanted:
             self.objects[key] = asked.get("spec") or {}

@@ -31,7 +31,8 @@ from treeward.schemas.address import ROOT, ZONE_PARTITION
 from treeward.schemas.api import ExplainAnswer, ExplainRequest
 from treeward.schemas.events import Event
 from treeward.schemas.streams import Retention
-from treeward.simulation.device import Books, DeviceLink, SimulatedDevice
+from treeward.simulation.device import Books, SimulatedDevice
+from treeward.simulation.device_link import DeviceLink
 from treeward.simulation.loop import VirtualLoop
 from treeward.simulation.program import Program, Serve
 from treeward.simulation.server import BusServer

@@ -10,7 +10,7 @@ from treeward.schemas.events import DeviceOutcome, Event, EventType, Outcome, Ve
 from treeward.schemas.mailbox import Mark, Message
 from treeward.schemas.presence import Heartbeat, Holding
 from treeward.supervision.children import Children
-from treeward.supervision.effects import Append, Call, Effect, Isolate, Submit, Synchronize
+from treeward.supervision.effects import Append, Call, Effect, Submit, Synchronize
 from treeward.supervision.limits import Limits
 from treeward.supervision.pod_owner import PodOwner
 from treeward.supervision.zone_owner import ZoneOwner
@@ -18,6 +18,7 @@ from treeward.supervision.zone_owner import ZoneOwner
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 EPOCH = 20
 POD = "zone-a.pod-1"
+HOST = "host.host-1"
 
 
 def take(owner: PodOwner | ZoneOwner) -> list[Effect]:
@@ -38,7 +39,7 @@ def sent(owner: PodOwner, key: str, operation: str, **event: Any) -> list[Effect
     last: dict[str, Any] = {"type": EventType.COMPLETED, "life": 11, "pod": "pod-1", "host": "host-1", "answered": 3}
     last |= {"definition": {"cpus": 1}} | event
     owner.on_fetched(key, 15, Event(zone="zone-a", kind=kind, id=id_, at=AT, **last), 0.0)
-    return [effect for effect in take(owner) if isinstance(effect, Append | Isolate | Synchronize)]
+    return [effect for effect in take(owner) if isinstance(effect, Append | Call | Synchronize)]
 
 
 def owner(*, isolated: bool = False) -> PodOwner:
@@ -72,7 +73,22 @@ def test_a_unit_that_no_device_is_called_for_is_never_in_doubt(operation: str) -
 
 
 def test_a_host_of_an_isolated_pod_goes_nowhere() -> None:
-    event = said(sent(owner(isolated=True), "host.host-1", "resize"))
+    event = said(sent(owner(isolated=True), HOST, "resize"))
+    assert (event.type, event.removed, event.verdict) == (EventType.FAILED, False, Verdict.MAYBE_STARTED)
+
+
+@pytest.mark.parametrize("key", ["host.host-1", "vm.web-1"])
+def test_what_is_in_an_isolated_pod_can_be_destroyed_without_its_device(key: str) -> None:
+    event = said(sent(owner(isolated=True), key, "destroy", isolated=True, draining=True))
+    assert (event.type, event.removed, event.definition) == (EventType.COMPLETED, True, None)
+    assert (event.pod, event.isolated, event.draining) == (None, False, False)
+    assert event.reason == "pod pod-1 is isolated: what is left of it there never acts again"
+
+
+def test_a_cancelled_destroy_in_an_isolated_pod_is_in_doubt_like_any_other_unit() -> None:
+    mark = Mark(outcome=Outcome.CANCELLED, reason="too late")
+    assert said(sent(owner(isolated=True), "vm.web-1", "destroy", mark=mark)).last_unknown
+    event = said(sent(owner(isolated=True), HOST, "destroy", mark=mark))
     assert (event.type, event.removed, event.verdict) == (EventType.FAILED, False, Verdict.MAYBE_STARTED)
 
 
@@ -84,22 +100,88 @@ def test_behind_an_isolated_host_nobody_knows_unless_the_record_is_kept_elsewher
     assert not told_that_its_host_is_isolated(high=EPOCH, last=3, begun=3).last_unknown  # never begun
 
 
-def test_a_host_is_isolated_by_its_device_without_being_reached_itself() -> None:
+THERE: dict[str, Any] = {"exists": True, "definition": {"cpus": 1}}
+
+
+def isolating(pod: PodOwner, status: Status | None, **answer: Any) -> list[Effect]:
+    """Ticket 5 asks for isolation; what follows when the device answers the synchronize so (None: not at all)."""
+    mark = answer.pop("mark", None)
+    (request,) = sent(pod, HOST, "isolate", mark=mark)
+    assert isinstance(request, Synchronize)
+    if status is None:
+        pod.tick(31.0)
+    else:
+        pod.on_answer(HOST, request.token, Answer(seq=1, status=status, **answer), 0.0)
+    return [effect for effect in take(pod) if isinstance(effect, Append | Call | Synchronize)]
+
+
+def called(effects: list[Effect]) -> Call:
+    (call,) = (effect for effect in effects if isinstance(effect, Call))
+    return call
+
+
+@pytest.mark.parametrize(
+    ("status", "high"), [(Status.OK, EPOCH), (Status.UNREACHABLE, EPOCH), (Status.UNREACHABLE, 11), (None, 0)]
+)
+def test_a_host_is_isolated_by_a_call_whether_it_can_be_reached_itself_or_not(status: Status | None, high: int) -> None:
     pod = owner()
-    (request,) = sent(pod, "host.host-1", "isolate")
-    assert isinstance(request, Isolate)
-    pod.on_answer("host.host-1", request.token, Answer(seq=1, status=Status.OK), 0.0)
+    call = called(isolating(pod, status, high=high, **THERE))
+    assert (call.key, call.life, call.message.operation, call.message.ticket) == (HOST, EPOCH, "isolate", 5)
+    pod.on_answer(HOST, call.token, Answer(seq=2, status=Status.APPLIED, last=5, isolated=True), 40.0)
     event = said(take(pod))
     assert (event.type, event.isolated, event.draining, event.removed) == (EventType.COMPLETED, True, True, False)
+    assert event.definition == {"cpus": 1}, "what exists is not learned from a host that nobody reaches"
 
 
-def test_a_device_that_cannot_isolate_says_so() -> None:
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ({"status": Status.REFUSED, "reason": "no such operation"}, "no such operation"),
+        ({"status": Status.APPLIED, "isolated": False}, "it does not say that it did"),
+    ],
+)
+def test_a_device_that_cannot_isolate_says_so(answer: dict[str, Any], why: str) -> None:
     pod = owner()
-    (request,) = sent(pod, "host.host-1", "isolate")
-    assert isinstance(request, Isolate)
-    pod.on_answer("host.host-1", request.token, Answer(seq=1, status=Status.INVALID, reason="no such verb"), 0.0)
+    call = called(isolating(pod, Status.OK, **THERE))
+    pod.on_answer(HOST, call.token, Answer(seq=2, last=5, **answer), 0.0)
     event = said(take(pod))
     assert (event.type, event.isolated, event.removed) == (EventType.FAILED, False, False)
+    assert event.reason == f"its device cannot isolate it: {why}"
+
+
+@pytest.mark.parametrize("status", [Status.OK, Status.UNREACHABLE])
+def test_an_isolation_that_was_carried_out_is_completed_whatever_was_said_of_it_since(status: Status) -> None:
+    """The device has fenced the host for ticket 5, and the agent died before it could say so: then came a `cancel`."""
+    mark = Mark(outcome=Outcome.CANCELLED, reason="changed my mind")
+    remembered = {"high": EPOCH, "last": 5, "last_applied": True, "begun": 5, "isolated": True}
+    effects = isolating(owner(), status, mark=mark, **THERE, **remembered)
+    (event,) = (event for one in effects if isinstance(one, Append) for event in one.events if event.is_outcome)
+    assert (event.type, event.isolated, event.draining) == (EventType.COMPLETED, True, True)
+
+
+@pytest.mark.parametrize("status", [Status.OK, Status.UNREACHABLE])
+def test_an_isolation_that_was_not_carried_out_can_be_cancelled(status: Status) -> None:
+    mark = Mark(outcome=Outcome.CANCELLED, reason="changed my mind")
+    effects = isolating(owner(), status, mark=mark, **THERE, high=EPOCH, last=3, begun=3)
+    (event,) = (event for one in effects if isinstance(one, Append) for event in one.events if event.is_outcome)
+    assert (event.type, event.isolated, event.verdict) == (EventType.CANCELLED, False, Verdict.NOT_STARTED)
+
+
+@pytest.mark.parametrize(("status", "high"), [(Status.UNREACHABLE, 11), (None, 0)])
+def test_a_cancelled_isolation_of_which_the_device_tells_nothing_stays_in_doubt(
+    status: Status | None, high: int
+) -> None:
+    mark = Mark(outcome=Outcome.CANCELLED, reason="changed my mind")
+    effects = isolating(owner(), status, mark=mark, high=high)
+    assert not [effect for effect in effects if isinstance(effect, Append | Call)]
+
+
+def test_an_isolation_without_an_answer_is_asked_about_in_the_next_life() -> None:
+    pod = owner()
+    called(isolating(pod, Status.OK, **THERE))
+    pod.tick(31.0)
+    event = said(take(pod))
+    assert (event.type, event.ticket, event.verdict) == (EventType.CRASHED, 5, Verdict.MAYBE_STARTED)
 
 
 def test_what_was_isolated_is_not_resumed() -> None:

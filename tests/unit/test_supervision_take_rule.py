@@ -198,8 +198,10 @@ def test_what_its_device_is_ahead_of_is_not_given_back_to_the_zone() -> None:
     owner.on_fetched("host.host-2", PLACED, last.model_copy(update={"kind": "host", "id": "host-2"}), 0.0)
     (synchronize,) = (effect for effect in owner.effects if isinstance(effect, Synchronize))
     owner.effects = []
-    told: dict[str, Any] = {"high": PLACED, "last": 7, "last_applied": True, "begun": 7, "exists": False}
-    isolated = Answer(seq=1, status=Status.UNREACHABLE, isolated=True, **told)
-    owner.on_answer("host.host-2", synchronize.token, isolated, 0.0)
+    owner.on_answer("host.host-2", synchronize.token, Answer(seq=1, status=Status.OK, high=PLACED, last=3), 0.0)
+    (call,) = (effect for effect in owner.effects if isinstance(effect, Call))
+    owner.effects = []
+    ahead: dict[str, Any] = {"high": PLACED, "last": 7, "last_applied": True, "begun": 7, "exists": False}
+    owner.on_answer("host.host-2", call.token, Answer(seq=2, status=Status.REFUSED, **ahead), 0.0)
     (event,) = (said(effect) for effect in owner.effects)
     assert (event.type, event.removed, event.pod) == (EventType.FAILED, False, "pod-1")

@@ -8,6 +8,16 @@ check and act are one step. `decide_x` changes nothing; `become_x` is a transiti
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from treeward.schemas.address import Address
+
+ISOLATE_IS_A_CALL = "to isolate a host is a call, with life, owner and ticket; this verb only opens it again (undo)"
+"""What `isolate` without a fence is answered: late, it would fence a host that was made anew meanwhile (ADR 14)."""
+
+
+def no_such_host(address: Address) -> str:
+    """Why something that does not exist is not isolated; nothing is fenced by a slip of the pen."""
+    return f"{address} does not exist here: there is nothing to isolate"
+
 
 class Decision(Enum):
     """What to do with a request. FENCED and BUSY are common to both verbs, ACCEPT is synchronize's, the rest call's."""
@@ -136,6 +146,16 @@ class DeviceRecord:
         self.last = self.begun
         self.applied = True
         self.reason = None
+
+    def why(self, decision: Decision) -> str:
+        """Why a request is turned away."""
+        match decision:
+            case Decision.FENCED:
+                return f"life {self.high} of {self.owner} was accepted"
+            case Decision.OLDER:
+                return f"ticket {self.last} has been answered"
+            case _:
+                return f"ticket {self.in_progress} is in progress"
 
     def _is_fenced(self, life: int, owner: str) -> bool:
         if life < self.high:

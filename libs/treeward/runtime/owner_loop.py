@@ -156,7 +156,7 @@ class OwnerLoop:
         match effect:
             case effects.Append():
                 self._append(effect)
-            case effects.Call() | effects.Synchronize() | effects.Observe() | effects.Isolate():
+            case effects.Call() | effects.Synchronize() | effects.Observe():
                 self._request(effect)
             case effects.Abandon(token):
                 number = self._requests.pop(token, None)
@@ -241,9 +241,7 @@ class OwnerLoop:
         begun_s = self._now_s
         trace = self.telemetry.begin_request(effect)
         fields: dict[str, Any] = {"zone": self.zone, "kind": kind, "id": id_}
-        if isinstance(effect, effects.Isolate):
-            fields["verb"] = "isolate"
-        elif isinstance(effect, effects.Observe):
+        if isinstance(effect, effects.Observe):
             fields["verb"] = "observe"
         else:
             fields |= {"life": effect.life, "owner": self.context.instance, "host": effect.host}

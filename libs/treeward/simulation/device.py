@@ -66,6 +66,8 @@ class DeviceTrouble:
     """An answer is never given, although the connection lives."""
     unreachable: frozenset[str] = frozenset()
     """Hosts that do not answer."""
+    unwilling: frozenset[str] = frozenset()
+    """Hosts on which nothing is made, and to which nothing is moved."""
 
 
 @dataclass(slots=True)
@@ -103,8 +105,6 @@ class SimulatedDevice:
             return
         if fields["verb"] == "call":
             self._call(seq, zone_key, fields, reply)
-        elif fields["verb"] == "isolate":
-            self._isolate(seq, zone_key, fields, reply)
         elif fields["verb"] == "observe":
             self._observe(seq, zone_key, fields, reply)
         else:
@@ -132,12 +132,10 @@ class SimulatedDevice:
         zone, kind, _ = key.split(".")
         return kind != "host" and f"{zone}.{host}" in self.isolated
 
-    def _isolate(self, seq: int, key: str, fields: dict[str, Any], reply: Reply) -> None:
-        if key not in self.things:
-            reply(self._answer(seq, key, Status.REFUSED, f"{key} does not exist"))
-            return
-        zone, host = fields["zone"], fields["id"]
-        self.isolated.add(f"{zone}.{host}")
+    def _isolate(self, key: str) -> None:
+        """Fence a host: what is in progress on it never takes effect."""
+        host = key.rpartition(".")[2]
+        self.isolated.add(_fence_of(key))
         self._trace.add("isolated", self.name, key)
         for other, progress in list(self._progress.items()):
             if self._is_isolated(other, self._host_of(other, progress.fields)):
@@ -146,7 +144,14 @@ class SimulatedDevice:
                 progress.entry.ended_s, progress.entry.outcome = self._loop.now_s, "broken_off"
                 for number, answer in progress.waiting:
                     answer(self._answer(number, other, Status.UNREACHABLE, f"host {host} was isolated"))
-        reply(self._answer(seq, key, Status.OK, None))
+
+    def _carries(self, key: str) -> bool:
+        """Whether something is on it; only hosts carry."""
+        zone, _, host = key.split(".")
+        return _is_host(key) and any(
+            thing.host == host and not _is_host(other) and other.startswith(f"{zone}.")
+            for other, thing in self.things.items()
+        )
 
     def _host_of(self, key: str, fields: dict[str, Any]) -> str | None:
         thing = self.things.get(key)
@@ -159,7 +164,8 @@ class SimulatedDevice:
 
     def _synchronize(self, seq: int, key: str, fields: dict[str, Any], reply: Reply) -> None:
         host = self._host_of(key, fields)
-        if host in self.trouble.unreachable:
+        away = host in self.trouble.unreachable
+        if away and not _is_host(key):
             reply(self._answer(seq, key, Status.UNREACHABLE, f"host {host} does not answer"))
             return
         record = self.records.setdefault(key, DeviceRecord())
@@ -168,6 +174,9 @@ class SimulatedDevice:
             reply(self._answer(seq, key, Status(decision.name.lower()), None))
             return
         record.become_accepted(life=fields["life"], owner=fields["owner"], emptied=bool(fields.get("absent")))
+        if away:  # a host's record is kept here, not there
+            reply(self._answer(seq, key, Status.UNREACHABLE, f"host {host} does not answer"))
+            return
         if self._is_isolated(key, host):
             answer = self._answer(seq, key, Status.UNREACHABLE, f"host {host} is isolated")
             answer.isolated = True
@@ -179,16 +188,23 @@ class SimulatedDevice:
                 self._note(key, fields, "synchronize", "remove")
         elif thing is None:
             if fields.get("definition") is not None and record.decide_make(life=fields["life"]):
+                if host in self.trouble.unwilling:
+                    reply(self._answer(seq, key, Status.FAILED, f"host {host} makes nothing (injected)"))
+                    return
                 self.things[key] = Thing(host, dict(fields["definition"]))
                 self._note(key, fields, "synchronize", "make")
         elif host is not None and thing.host != host and record.in_progress is None:
+            if host in self.trouble.unwilling:
+                reply(self._answer(seq, key, Status.FAILED, f"host {host} takes nothing (injected)"))
+                return
             thing.host = host
             self._note(key, fields, "synchronize", "move")
         reply(self._answer(seq, key, Status.OK, None))
 
     def _call(self, seq: int, key: str, fields: dict[str, Any], reply: Reply) -> None:
         host = self._host_of(key, fields)
-        if host in self.trouble.unreachable or self._is_isolated(key, host):
+        away = host in self.trouble.unreachable and fields["operation"] != "isolate"
+        if away or self._is_isolated(key, host):
             reply(self._answer(seq, key, Status.UNREACHABLE, f"host {host} does not answer"))
             return
         record = self.records.setdefault(key, DeviceRecord())
@@ -275,8 +291,13 @@ class SimulatedDevice:
             return None
         if thing is None:
             return f"{key} does not exist"
+        if operation == "destroy" and self._carries(key):
+            return f"{key} still carries something"
         if operation == "destroy":
             del self.things[key]
+            self.isolated.discard(_fence_of(key))
+        elif operation == "isolate":
+            self._isolate(key)
         elif operation in ("start", "stop"):
             if thing.definition.get("running", True) is (operation == "start"):
                 return f"{key} is so already"
@@ -312,93 +333,15 @@ class SimulatedDevice:
             exists=thing is not None,
             definition=dict(thing.definition) if thing is not None else None,
             observed={"host": thing.host, "state": "present"} if thing is not None else None,
+            isolated=_is_host(key) and _fence_of(key) in self.isolated,
         )
 
 
-class DeviceLink:
-    """An agent's way to a device: what `runtime.device_client.Device` asks for, with what connections do to requests.
+def _is_host(key: str) -> bool:
+    return key.split(".")[1] == "host"
 
-    Requests and answers are lost with a connection and repeated by the client on the next one; a copy of a request may
-    be read much later.
-    """
 
-    def __init__(
-        self,
-        device: SimulatedDevice,
-        loop: VirtualLoop,
-        chance: Random,
-        call_program: Callable[[Callable[[], None]], None],
-    ) -> None:
-        self.cut = False
-        self.dead = False
-        self._device = device
-        self._loop = loop
-        self._chance = chance
-        self._call_program = call_program
-        self._pending: dict[int, tuple[dict[str, Any], Callable[[Answer], None]]] = {}
-        self._token = 0
-
-    def request(self, fields: dict[str, Any], done: Callable[[Answer], None]) -> int:
-        """Ask the device; returns a token for `cancel`."""
-        self._token += 1
-        self._pending[self._token] = (fields, done)
-        self._send(self._token)
-        return self._token
-
-    def cancel(self, token: int) -> None:
-        """Forget a request: it may still take effect."""
-        self._pending.pop(token, None)
-
-    async def close(self) -> None:
-        """Nothing pending is answered any more."""
-        self.die()
-
-    def die(self) -> None:
-        """The program is gone; what is on its way may still arrive."""
-        self.dead = True
-        self._pending.clear()
-
-    def _send(self, token: int) -> None:
-        pending = self._pending.get(token)
-        if pending is None or self.dead:
-            return
-        chance, trouble = self._chance, self._device.trouble
-        if self.cut or (trouble.lose and chance.random() < trouble.lose / 2):
-            self._again(token)
-            return
-        self._loop.call_later(chance.uniform(0.0002, 0.002), self._arrive, token, pending[0], context=self._loop.world)
-        if trouble.double and chance.random() < trouble.double:
-            self._loop.call_later(
-                chance.random() * chance.choice((0.01, 2.0, 30.0)),
-                self._arrive,
-                0,
-                pending[0],
-                context=self._loop.world,
-            )
-
-    def _arrive(self, token: int, fields: dict[str, Any]) -> None:
-        self._device.handle(token, fields, lambda answer: self._return(token, answer))
-
-    def _return(self, token: int, answer: Answer) -> None:
-        chance, trouble = self._chance, self._device.trouble
-        if token not in self._pending or self.dead or (trouble.eat and chance.random() < trouble.eat):
-            return
-        if self.cut or (trouble.lose and chance.random() < trouble.lose / 2):
-            self._again(token)
-        else:
-            self._loop.call_later(
-                chance.uniform(0.0002, 0.002), self._hand_over, token, answer, context=self._loop.world
-            )
-
-    def _hand_over(self, token: int, answer: Answer) -> None:
-        if token in self._pending and not self.dead:
-            self._call_program(lambda: self._tell(token, answer))
-
-    def _tell(self, token: int, answer: Answer) -> None:
-        pending = self._pending.pop(token, None)
-        if pending is not None and not self.dead:
-            pending[1](answer)
-
-    def _again(self, token: int) -> None:
-        """The connection was lost: the client repeats on the next one what is pending."""
-        self._loop.call_later(self._chance.uniform(0.2, 2.0), self._send, token, context=self._loop.world)
+def _fence_of(key: str) -> str:
+    """How `isolated` has the host of this key."""
+    zone, _, host = key.split(".")
+    return f"{zone}.{host}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from treeward.orchestrator.dispatching import Dispatching
 from treeward.runtime.context import Context
 from treeward.schemas import streams
-from treeward.simulation.device import DeviceLink
+from treeward.simulation.device_link import DeviceLink
 from treeward.simulation.plan import Fault, device_of
 from treeward.simulation.program import Program
 from treeward.simulation.server import Trouble

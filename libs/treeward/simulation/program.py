@@ -10,7 +10,7 @@ from treeward.runtime.clock import SteadyClock
 from treeward.runtime.context import Context, limits_of
 from treeward.runtime.settings import Settings
 from treeward.simulation.bus import SimulatedBus
-from treeward.simulation.device import DeviceLink
+from treeward.simulation.device_link import DeviceLink
 from treeward.simulation.link import Link
 from treeward.simulation.loop import HOST, VirtualLoop
 from treeward.simulation.server import EPOCH_S, BusServer

@@ -16,7 +16,8 @@ from treeward.runtime.device_client import Device
 from treeward.schemas import subjects
 from treeward.schemas.address import ROOT
 from treeward.schemas.streams import Retention
-from treeward.simulation.device import Books, DeviceLink, SimulatedDevice
+from treeward.simulation.device import Books, SimulatedDevice
+from treeward.simulation.device_link import DeviceLink
 from treeward.simulation.faults import Faults
 from treeward.simulation.judge import Judge, Violation
 from treeward.simulation.loop import VirtualLoop

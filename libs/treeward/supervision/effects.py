@@ -86,15 +86,7 @@ class Observe(NamedTuple):
     token: int
 
 
-class Isolate(NamedTuple):
-    """Ask the device to fence a host: from then on nothing takes effect on what is there."""
-
-    key: str
-    token: int
-    life: int
-
-
-DeviceRequest = Call | Synchronize | Observe | Isolate
+DeviceRequest = Call | Synchronize | Observe
 
 
 class AskPlace(NamedTuple):
@@ -185,7 +177,6 @@ Effect = (
     | Synchronize
     | Call
     | Observe
-    | Isolate
     | AskPlace
     | Abandon
     | GiveUp

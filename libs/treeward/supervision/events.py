@@ -28,6 +28,7 @@ def of_row(zone: str, pod: str, row: "Row", type_: EventType, now_s: float, **ch
         "definition": row.definition,
         "reserves": row.reserves if row.definition is None else None,
         "existed": row.make,  # until it has been made here, whoever comes next must still know that it is to be
+        "tried": row.tried,
         "attempts": row.attempts,
         "verdict": row.verdict,
         "moved": row.moved,

@@ -29,6 +29,8 @@ AT_WORK = frozenset(
         "move",
         "phase",
         "queue",
+        "refusal",
+        "refusals",
         "taken_s",
         "token",
         "used_s",

@@ -1,25 +1,46 @@
 """What isolating means for the units of a host or pod: who is asked to fence, and what nobody can know afterwards.
 
-A host is fenced by its device. A pod is fenced by a person's word: its device cannot be reached, and nothing of it acts
-any more (its power is off). What was there is let go in a life of which the old place can know nothing; the unit that
-may have been called there is answered `failed`, `maybe_started`, and everything else goes on elsewhere (DESIGN section
-6, a resource moves).
+A host is fenced by its device, by a call like any other (ADR 14). A pod is fenced by a person's word: its device cannot
+be reached, and nothing of it acts any more (its power is off). What was there is let go in a life of which the old
+place can know nothing; the unit that may have been called there is answered `failed`, `maybe_started`, and everything
+else goes on elsewhere (DESIGN section 6, a resource moves).
 """
 
-from treeward.schemas.device import Answer
+from treeward.schemas.device import Answer, Status
+from treeward.schemas.events import Outcome
 from treeward.schemas.mailbox import Message
 from treeward.schemas.units import STEERING
 
-NEVER_CALLED = frozenset({*STEERING, "migrate", "isolate", ""})
+NEVER_CALLED = frozenset({*STEERING, "migrate", ""})
 """Operations that no device is called for; the empty one is a body that is no unit."""
 STAYS = "it is isolated: empty it, destroy it and create it again instead"
 """Why `resume` does not bring back what was isolated: what was on it has gone on elsewhere, and must not be there."""
 
 
-def asks_to_isolate(unit: Message, now_s: float) -> bool:
-    """Whether this unit is to be carried out by fencing; a marked or late one is answered like any other."""
-    late = unit.deadline_s is not None and unit.deadline_s <= now_s
-    return unit.operation == "isolate" and unit.mark is None and not late
+def is_late(unit: Message, now_s: float) -> bool:
+    """Whether its deadline has passed."""
+    return unit.deadline_s is not None and unit.deadline_s <= now_s
+
+
+def calls_unheard(unit: Message, now_s: float) -> bool:
+    """Whether a unit is called although its host cannot be brought before its device: that is what it is for.
+
+    The call carries the life itself. What is marked or late needs a life that the device has accepted, like any other.
+    """
+    return unit.operation == "isolate" and unit.mark is None and not is_late(unit, now_s)
+
+
+def outcome_of(unit: Message, answer: Answer) -> tuple[Outcome, str | None]:
+    """What a unit came to that its device has applied or refused.
+
+    A device that applies `isolate` and does not say that the host is isolated has fenced nothing.
+    """
+    applied = answer.status is Status.APPLIED
+    if unit.operation != "isolate":
+        return Outcome.COMPLETED if applied else Outcome.FAILED, answer.reason
+    if applied and answer.isolated:
+        return Outcome.COMPLETED, unit.reason
+    return Outcome.FAILED, f"its device cannot isolate it: {answer.reason or 'it does not say that it did'}"
 
 
 def knows_record(answer: Answer, life: int) -> bool:

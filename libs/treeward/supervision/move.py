@@ -13,5 +13,8 @@ class Move:
     said: PlaceSaid
     leaving: bool = False
     """The intention is in the log."""
+    reason: str = "moves to another device"
+    waited: bool = False
+    """Its place is one that was tried before: it goes there after a pause, and that has begun."""
     emptied: bool = False
     """The device has said, after that, that it holds nothing of it."""

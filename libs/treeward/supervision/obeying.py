@@ -24,6 +24,8 @@ def obey(row: Steered, unit: Message) -> bool:
             row.paused = row.draining = False
         case "drain":
             row.draining = True
+        case "isolate":
+            row.isolated = row.draining = True
         case "configure":
             row.policies = configured(row.policies, unit.spec)
             return True

@@ -74,12 +74,12 @@ class Placing:
         if came is None:
             return self._fit(need, self.pods.open())
         pods = self._pods_for(came)
-        for wanted in (came.to, named):
-            host = self._fit(need, pods, named=wanted, avoid=set(came.refused)) if wanted is not None else None
+        left, tried = {came.left or ""}, set(came.tried)
+        for wanted in (came.to, named if named not in tried else None):
+            host = self._fit(need, pods, named=wanted) if wanted is not None else None
             if host is not None:
                 return host
-        left = {came.left or ""}
-        host = self._fit(need, pods, avoid=left | set(came.refused)) or self._fit(need, pods, avoid=left)
+        host = self._fit(need, pods, avoid=left | tried) or self._fit(need, pods, avoid=left)
         if host is not None:
             return host
         before = self.where.places.hosts.get(came.left or "")
@@ -116,7 +116,7 @@ class Placing:
         own = self.where.places.placed.get(key)
         if own is None or own.leaving or own.host != asked.leaves:
             return PlaceSaid()
-        return self._find(key, own, Need.of(kind, asked.definition), asked.host, now_s, refused=asked.refused)
+        return self._find(key, own, Need.of(kind, asked.definition), asked.host, now_s, tried=asked.tried)
 
     def find_for(self, key: str, now_s: float) -> PlaceSaid:
         """The same for what the zone itself wants to move, from what the fold knows of it."""
@@ -124,24 +124,26 @@ class Placing:
         return self._find(key, own, own.need, None, now_s)
 
     def _find(
-        self, key: str, own: Placed, need: Need, wanted: str | None, now_s: float, *, refused: Sequence[str] = ()
+        self, key: str, own: Placed, need: Need, wanted: str | None, now_s: float, *, tried: Sequence[str] = ()
     ) -> PlaceSaid:
         """`wanted`: the only host that will do. What was kept for it before is kept on if it will do as well."""
         if not self.fold_complete:
             return PlaceSaid()
         before = self.where.reserved_for(key)
         self.where.unreserve(key)
-        pods, avoid = self.pods.open(), {own.host, *refused}
+        pods, avoid, again = self.pods.open(), {own.host, *tried}, False
         with self.where.places.without(own):
             same = before if wanted in (None, before) else None
             host = self._fit(need, pods, named=same, avoid=avoid) if same else None
             host = host or self._fit(need, pods, named=wanted, avoid=avoid)
+            if host is None and tried:
+                host, again = self._fit(need, pods, avoid={own.host}), True
         if host is None and wanted is not None:
             return PlaceSaid(reason=self._why_not_on(wanted, need))
         if host is None:
-            return PlaceSaid(reason=self._why_not_elsewhere(need, (own.host, *refused)))
+            return PlaceSaid(reason=self._why_not_elsewhere(need, own.host))
         self.where.reserve(key, Placed(host.pod, host.name, need, leaving=True), now_s)
-        return PlaceSaid(host=host.name, empties=not self.pods.share_a_device(host.pod, own.pod))
+        return PlaceSaid(host=host.name, empties=not self.pods.share_a_device(host.pod, own.pod), again=again)
 
     def _why_not_on(self, name: str, need: Need) -> str:
         host = self.where.places.hosts.get(name)
@@ -153,10 +155,9 @@ class Placing:
             return f"host {name} does not have the labels {need.labels}; it stays where it is"
         return f"host {name} has no room for it now; it stays where it is"
 
-    def _why_not_elsewhere(self, need: Need, avoid: Sequence[str]) -> str:
-        refused = f" and those that have refused ({', '.join(avoid[1:])})" if avoid[1:] else ""
-        other = "" if self.pods.zone_closed else f", other than {avoid[0]}{refused}"
-        return f"{self._why_not(need, set(avoid))}{other}; it stays where it is"
+    def _why_not_elsewhere(self, need: Need, here: str) -> str:
+        other = "" if self.pods.zone_closed else f", other than {here}"
+        return f"{self._why_not(need, {here})}{other}; it stays where it is"
 
     def closed_hosts(self) -> list[str]:
         """The hosts that are to be emptied."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from treeward.schemas.device import Answer, Status
 from treeward.schemas.events import Drift, Event
 from treeward.supervision.alarms import Alarms
+from treeward.supervision.device_memory import learn
 from treeward.supervision.drift import (
     Accept,
     Desired,
@@ -177,16 +178,6 @@ class PodDrift:
                 row.definition = desired
             else:
                 del self._log.drifts[row.key]
-
-
-def learn(row: Row, answer: Answer) -> None:
-    """Take over all that a device tells of its record and of what exists."""
-    row.device_last = answer.last
-    row.device_applied = answer.last_applied
-    row.device_reason = answer.last_reason
-    row.exists = answer.exists
-    row.definition = answer.definition
-    row.observed = answer.observed
 
 
 def _sentence(found: Found) -> str:

@@ -6,6 +6,9 @@ from treeward.supervision import events
 from treeward.supervision.effects import Abandon, Append, Effect, Work
 from treeward.supervision.row import Phase, Row
 
+TRIED_MAX = 16
+"""Hosts that are remembered to have been tried: where there are more, those of long ago are tried again."""
+
 
 class PodLog:
     """Events on their way to the log, by token. What asks the outside for anything goes through `effects`."""
@@ -47,17 +50,19 @@ class PodLog:
         """
         self._commit(row, self._event(row, EventType.READY, now_s), "made")
 
-    def answer(self, row: Row, outcome: Outcome, reason: str | None, now_s: float, *, then: str = "answered") -> None:
-        """The outcome of the unit in hand."""
+    def answer(self, row: Row, outcome: Outcome, reason: str | None, now_s: float) -> None:
+        """The outcome of the unit in hand. After an isolation the host is brought before its device anew."""
         unit = row.hand
         assert unit is not None, "something is in hand"
         ticket = unit.ticket
         # Only when the device can have answered nothing beyond it may the address go back: else two objects (S2).
         removed = not row.exists and row.device_last <= ticket and row.key not in self.drifts
         event = self._event(row, EventType(outcome.value), now_s, reason=reason, answered=ticket, removed=removed)
+        event.tried = ()
         if removed:
             event.pod = event.host = event.reserves = None
-        self._commit(row, event, "gone" if removed else then, Work(unit, row.taken_s, row.called_s, now_s))
+        then = "gone" if removed else "isolated" if unit.operation == "isolate" else "answered"
+        self._commit(row, event, then, Work(unit, row.taken_s, row.called_s, now_s))
 
     def leave(self, row: Row, now_s: float, reason: str, to: str | None) -> None:
         """It is about to be taken off its device, to go to host `to`."""
@@ -77,6 +82,7 @@ class PodLog:
         event.pod = event.host = None
         event.reserves = row.reserves if event.to is not None and row.definition is None else None
         event.existed = row.exists
+        event.tried = _tried(row) if event.existed else ()
         if event.drift is not None:  # where it then is, it is looked at anew
             event.definition, event.drift = event.definition if row.exists else None, None
         event.last_unknown = last_unknown
@@ -134,3 +140,15 @@ class PodLog:
         if self.drifts:
             changes["drift"] = self.drifts.get(row.key)
         return events.of_row(self.zone, self.pod, row, type_, now_s, **changes)
+
+
+def _tried(row: Row) -> tuple[str, ...]:
+    """Where what leaves its host now has been: the first stays in mind, the others until it begins anew."""
+    host, anew = row.host, row.move is not None and row.move.said.again
+    if host is None:
+        return ()
+    first, *others = row.tried or (host,)
+    others = [other for other in others if other != host and not anew]
+    if host != first:
+        others.append(host)
+    return (first, *others[1 - TRIED_MAX :])

@@ -9,11 +9,12 @@ from treeward.schemas.device import Answer, Status
 from treeward.schemas.events import Outcome, Verdict
 from treeward.schemas.places import PlaceAsked, PlaceSaid
 from treeward.supervision.alarms import Alarms
+from treeward.supervision.device_memory import learn
 from treeward.supervision.effects import Abandon, AskPlace, Synchronize
-from treeward.supervision.isolation import is_in_doubt
+from treeward.supervision.isolation import is_in_doubt, is_late
 from treeward.supervision.limits import Limits
 from treeward.supervision.move import Move
-from treeward.supervision.pod_drift import learn
+from treeward.supervision.obeying import obey
 from treeward.supervision.pod_log import PodLog
 from treeward.supervision.restart import doubled
 from treeward.supervision.row import Phase, Row
@@ -32,8 +33,9 @@ class PodMoves:
         assert row.hand is not None, "something is in hand"
         self._alarms.request(row, Phase.ASKING, now_s)
         asked = PlaceAsked(
-            key=row.key, ticket=row.hand.ticket, leaves=row.host, host=host, definition=row.definition or row.reserves
-        )
+            key=row.key, ticket=row.hand.ticket, leaves=row.host, host=host,
+            definition=row.definition or row.reserves, tried=row.tried,
+        )  # fmt: skip
         self._log.effects.append(AskPlace(row.key, row.token, asked))
 
     def flee(self, row: Row, now_s: float) -> bool:
@@ -76,7 +78,7 @@ class PodMoves:
         """Say in the log that it is about to be taken off its device: who comes next makes it again here."""
         assert row.move is not None, "it has a place"
         row.make = True
-        row.move.leaving = True
+        row.move.leaving, row.move.reason = True, reason
         self._log.leave(row, now_s, reason, row.move.said.host)
 
     def empty(self, row: Row, now_s: float) -> None:
@@ -109,10 +111,28 @@ class PodMoves:
             row.exists = row.make or row.definition is not None
         if doubt:
             row.verdict = Verdict.MAYBE_STARTED
-        if row.key.startswith("host."):  # it cannot be elsewhere
+        self._log.hand_off(row, now_s, reason, last_unknown=doubt, emptied=True)  # what is fenced holds nothing
+
+    def abandon(self, row: Row, now_s: float) -> None:
+        """Its pod was isolated: nothing there acts again, and nobody can be asked any more (ADR 14).
+
+        What is to be destroyed is gone with that. A host can be nowhere else; all other things go on elsewhere.
+        """
+        unit = row.hand
+        assert unit is not None, "something is in hand"
+        reason = f"pod {self._log.pod} is isolated"
+        if unit.operation == "destroy" and unit.mark is None and not is_late(unit, now_s):
+            obey(row, unit)
+            row.definition, row.exists, row.make = None, False, False
+            self._log.drifts.pop(row.key, None)
+            self._log.answer(row, Outcome.COMPLETED, f"{reason}: what is left of it there never acts again", now_s)
+        elif row.key.startswith("host."):
+            row.exists = row.definition is not None
+            if is_in_doubt(unit, None):
+                row.verdict = Verdict.MAYBE_STARTED
             self._log.answer(row, Outcome.FAILED, reason, now_s)
         else:
-            self._log.hand_off(row, now_s, reason, last_unknown=doubt, emptied=True)  # what is fenced holds nothing
+            self.let_go(row, reason, None, now_s)
 
     def on_silence(self, row: Row, now_s: float) -> None:
         """Nobody answered in time."""
@@ -128,5 +148,6 @@ class PodMoves:
 
 
 def _phase_before(row: Row) -> Phase:
-    """Where a row stood that asked for a place: mostly READY, but what flees was never accepted."""
-    return Phase.READY if row.accepted else Phase.INITIALIZED
+    """Where a row stood that asked for a place: mostly READY, but what flees was never accepted, nor made."""
+    leaving = row.move is not None and row.move.leaving
+    return Phase.READY if row.accepted or leaving else Phase.INITIALIZED

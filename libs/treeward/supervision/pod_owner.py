@@ -12,17 +12,18 @@ from treeward.schemas.mailbox import Message
 from treeward.schemas.places import PlaceSaid
 from treeward.schemas.specs import readable_definition
 from treeward.supervision.alarms import Alarms
-from treeward.supervision.effects import Abandon, Call, Effect, Fetch, GiveUp, Isolate, Synchronize
+from treeward.supervision.device_memory import learn_record, learn_verdict
+from treeward.supervision.effects import Abandon, Call, Effect, Fetch, GiveUp, Synchronize
 from treeward.supervision.idle_rows import IdleRows
-from treeward.supervision.isolation import asks_to_isolate, knows_record
+from treeward.supervision.isolation import calls_unheard, knows_record, outcome_of
 from treeward.supervision.knowledge import pod_of
 from treeward.supervision.limits import Limits
-from treeward.supervision.obeying import obey
 from treeward.supervision.pod_drift import PodDrift
 from treeward.supervision.pod_log import PodLog
 from treeward.supervision.pod_moves import PodMoves
 from treeward.supervision.pod_policies import PodPolicies
 from treeward.supervision.pod_recovery import PodRecovery
+from treeward.supervision.pod_refusals import PodRefusals
 from treeward.supervision.policies import Said
 from treeward.supervision.process_step import Act, BreakDown, Conclude, Empty, FindPlace, HandOff, Leave, decide_step
 from treeward.supervision.restart import doubled
@@ -58,6 +59,7 @@ class PodOwner:
         self._recovery = PodRecovery(limits, self.rows, self._log, self.policies)
         self._alarms = Alarms(self._log.token, limits.call_timeout_s)
         self._moves = PodMoves(limits, self._log, self._alarms)
+        self._refusals = PodRefusals(self.policies, self._moves, self._log, self._alarms)
         self._idle = IdleRows(limits)
         self.drift = PodDrift(self._log, self.policies, self._alarms, self.rows, self._idle)
 
@@ -147,8 +149,6 @@ class PodOwner:
             )
         elif row.phase is Phase.SYNCHRONIZING:
             self._on_synchronized(row, answer, now_s)
-        elif row.phase is Phase.ISOLATING:
-            self._on_isolated(row, answer, now_s)
         elif row.phase is Phase.EMPTYING:
             self._moves.on_emptied(row, answer, now_s)
             self._advance(row, now_s)
@@ -251,11 +251,8 @@ class PodOwner:
         if now_s < row.not_before_s:
             self._alarms.wake(row.key, row.not_before_s)
         elif self.isolated:
-            self._moves.let_go(row, f"pod {self.pod} is isolated", None, now_s)
-        elif row.hand is not None and asks_to_isolate(row.hand, now_s):
-            self._alarms.request(row, Phase.ISOLATING, now_s)
-            self.effects.append(Isolate(row.key, row.token, row.life))
-        elif row.untouched and row.retries and self._moves.flee(row, now_s):
+            self._moves.abandon(row, now_s)
+        elif self._leaves(row, now_s):
             pass
         elif row.phase is Phase.INITIALIZED:
             if not self._recovery.may_begin(row, now_s):
@@ -267,6 +264,14 @@ class PodOwner:
         else:
             self._decide(row, now_s)
 
+    def _leaves(self, row: Row, now_s: float) -> bool:
+        """Whether it goes elsewhere, since its device does not begin with it; then the next step of that is done."""
+        if row.phase is Phase.READY:
+            return False
+        if row.untouched and row.retries:
+            return self._moves.flee(row, now_s)
+        return row.refusals > 0 and self._refusals.go_elsewhere(row, now_s)
+
     def _on_silence(self, row: Row, now_s: float) -> None:
         """No answer in time. To synchronize again is always safe; after a call only the next life can tell."""
         silence = f"the device did not answer within {self.limits.call_timeout_s:g} s"
@@ -275,14 +280,17 @@ class PodOwner:
         elif row.phase in (Phase.ASKING, Phase.EMPTYING):
             self._moves.on_silence(row, now_s)
             self._advance(row, now_s)
-        elif row.phase in (Phase.SYNCHRONIZING, Phase.ISOLATING):
+        elif row.phase is Phase.SYNCHRONIZING:
             self.effects.append(Abandon(row.token))
             row.phase = Phase.INITIALIZED
             self.drift.suspects.discard(row.key)
             row.reason = silence
             row.retries += 1
             self._recovery.failed(row, Failure.SILENT, now_s)
-            self._advance(row, now_s)
+            if row.hand is not None and calls_unheard(row.hand, now_s):
+                self._call(row, row.hand, now_s)
+            else:
+                self._advance(row, now_s)
 
     def _decide(self, row: Row, now_s: float) -> None:
         unit = row.hand
@@ -290,7 +298,7 @@ class PodOwner:
         match decide_step(row, unit, now_s=now_s):
             case Conclude(outcome, reason):
                 if outcome is Outcome.COMPLETED:
-                    self._obey(row, unit)
+                    self.policies.obey(row, unit)
                 self._log.answer(row, outcome, reason, now_s)
             case HandOff(reason):
                 self._log.hand_off(row, now_s, reason)
@@ -303,52 +311,50 @@ class PodOwner:
             case BreakDown(verdict, reason):
                 self._recovery.crash(row, verdict, reason, now_s)
             case Act():
-                self._alarms.request(row, Phase.CALLED, now_s)
-                row.untouched = False
-                row.called_s = now_s
-                self.effects.append(Call(row.key, row.token, row.life, row.host, unit))
+                self._call(row, unit, now_s)
 
-    def _obey(self, row: Row, unit: Message) -> None:
-        if obey(row, unit) and row.key.startswith("host."):
-            self.policies.learn_host(row.key.removeprefix("host."), row.policies)
+    def _call(self, row: Row, unit: Message, now_s: float) -> None:
+        self._alarms.request(row, Phase.CALLED, now_s)
+        row.untouched = False
+        row.called_s = now_s
+        self.effects.append(Call(row.key, row.token, row.life, row.host, unit))
 
-    def _on_isolated(self, row: Row, answer: Answer, now_s: float) -> None:
-        """The device has fenced the host, or says why it cannot. No life was accepted: the next unit synchronizes."""
-        if answer.status in (Status.UNREACHABLE, Status.BUSY):
-            self._try_again(row, answer, now_s)
-            return
-        row.exists = row.definition is not None  # without a synchronize only the log knows
-        if answer.status is Status.OK:
-            row.isolated = row.draining = True
-            self._log.answer(row, Outcome.COMPLETED, row.hand.reason if row.hand else None, now_s, then="isolated")
+    def _on_unreachable(self, row: Row, unit: Message, answer: Answer, now_s: float) -> bool:
+        """What is in hand need not wait until its host is back: it is let go, or the host is isolated. False: it must.
+
+        A device that keeps the record elsewhere has let the life rise, and told what it remembers.
+        """
+        known = answer if knows_record(answer, row.life) else None
+        if not row.key.startswith("host."):
+            if answer.isolated:
+                self._moves.let_go(row, answer.reason or "its host is isolated", known, now_s)
+            return answer.isolated
+        if unit.operation != "isolate" or (known is None and not calls_unheard(unit, now_s)):
+            return False
+        self._recovery.line.ended(row.key)
+        if known is not None:
+            learn_record(row, answer)
+            learn_verdict(row, unit, answer, self.epoch)
+            self._decide(row, now_s)
         else:
-            reason = f"its device cannot isolate it: {answer.reason or answer.status.value}"
-            self._log.answer(row, Outcome.FAILED, reason, now_s, then="isolated")
+            self._call(row, unit, now_s)
+        return True
 
     def _on_synchronized(self, row: Row, answer: Answer, now_s: float) -> None:
-        if answer.status is Status.UNREACHABLE and answer.isolated and row.hand is not None:
-            known = answer if knows_record(answer, row.life) else None
-            self._moves.let_go(row, answer.reason or "its host is isolated", known, now_s)
+        unreachable = answer.status is Status.UNREACHABLE
+        if unreachable and row.hand is not None and self._on_unreachable(row, row.hand, answer, now_s):
             return
         if answer.status is not Status.OK:
             self._try_again(row, answer, now_s)
             return
         row.phase = Phase.READY
         self._recovery.accepted(row, now_s)
-        row.retries = 0
+        row.retries = row.refusals = 0
         row.reason = None
         found = self.drift.learn(row, answer)
         made, row.make = row.make, False
-        hand = row.hand
-        if hand is not None:
-            if answer.last == hand.ticket:
-                row.verdict = Verdict.DONE
-            elif answer.begun >= hand.ticket:
-                row.verdict = Verdict.MAYBE_STARTED
-                if row.life == self.epoch:  # a crash counts for itself; that the last owner vanished nobody else counts
-                    row.attempts = hand.attempts = hand.attempts + 1
-            elif hand.attempts or row.life == self.epoch:
-                row.verdict = Verdict.NOT_STARTED
+        if row.hand is not None:
+            learn_verdict(row, row.hand, answer, self.epoch)
         if made:
             row.ready_said = True
             self._log.made(row, now_s)
@@ -369,16 +375,23 @@ class PodOwner:
         self._recovery.line.ended(row.key)
         if answer.status is Status.UNREACHABLE:
             self._recovery.failed(row, Failure.UNREACHABLE, now_s)
+        elif answer.status is Status.FAILED and row.make:
+            self._refusals.on_refused(row, answer, now_s)
         self._advance(row, now_s)
 
     def _on_called(self, row: Row, answer: Answer, now_s: float) -> None:
         if answer.status in (Status.APPLIED, Status.REFUSED):
-            self.drift.on_called(row, answer)
-            applied = answer.status is Status.APPLIED
-            self._recovery.suspicion.on_helped(now_s)
-            if applied and row.hand is not None:
-                self._obey(row, row.hand)
-            self._log.answer(row, Outcome.COMPLETED if applied else Outcome.FAILED, answer.reason, now_s)
+            unit = row.hand
+            assert unit is not None, "it was called"
+            if unit.operation == "isolate":  # its host may not have been reached
+                learn_record(row, answer)
+            else:
+                self.drift.on_called(row, answer)
+                self._recovery.suspicion.on_helped(now_s)
+            outcome, reason = outcome_of(unit, answer)
+            if outcome is Outcome.COMPLETED:
+                self.policies.obey(row, unit)
+            self._log.answer(row, outcome, reason, now_s)
             return
         nothing_done = answer.status in (Status.UNREACHABLE, Status.INVALID)
         verdict = Verdict.NOT_STARTED if nothing_done else Verdict.MAYBE_STARTED
@@ -392,6 +405,7 @@ class PodOwner:
         row.hand = None
         row.verdict = None
         row.attempts = 0
+        row.tried = ()
         row.phase = phase
         if row.early:
             row.early = []

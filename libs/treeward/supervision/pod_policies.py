@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from treeward.schemas.mailbox import Message
 from treeward.supervision.limits import Limits
+from treeward.supervision.obeying import obey
 from treeward.supervision.policies import Budget, RestartPolicy, Said, budget_of, restart_policy
 from treeward.supervision.row import Row
 
@@ -15,6 +17,11 @@ class PodPolicies:
         self.zone = zone
         self._limits = limits
         self._hosts: dict[str, Said] = {}
+
+    def obey(self, row: Row, unit: Message) -> None:
+        """A unit of a process is completed: what it says of the process holds, and of what is on it."""
+        if obey(row, unit) and row.key.startswith("host."):
+            self.learn_host(row.key.removeprefix("host."), row.policies)
 
     def knows(self, host: str) -> bool:
         """Whether it was read, or is being read, what a host says."""

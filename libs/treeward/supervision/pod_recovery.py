@@ -89,10 +89,10 @@ class PodRecovery:
 
     def may_begin(self, row: Row, now_s: float) -> bool:
         """Whether a life may be brought before the device now: a first one at once, another in its turn."""
-        if not (row.restarting or row.retries):
+        if not (row.restarting or row.retries or row.refused_before):
             return True
         self.line.budget = self.policies.budget()
-        again = row.retries > 0 or row.attempts > 1
+        again = row.retries > 0 or row.attempts > 1 or row.refused_before
         return self.line.may_begin(row.key, now_s, again=again, ahead=row.key.startswith("host."))
 
     def called(self, now_s: float) -> Iterator[str]:

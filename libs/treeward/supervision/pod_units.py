@@ -21,7 +21,6 @@ def obey_pod_unit(
     if row.definition is None:
         return Conclude(Outcome.REJECTED, f"no pod {name} is defined in {zone}")
     if unit.operation == "isolate":
-        row.isolated = row.draining = True
         return Conclude(Outcome.COMPLETED, unit.reason)
     if not fold_complete:
         row.reason = "the zone supervisor is still reading who is where"

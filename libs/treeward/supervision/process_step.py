@@ -60,7 +60,7 @@ def decide_step(row: Row, unit: Message, *, now_s: float) -> Step:
     """Choose for a READY row: the device has accepted this life, and the unit in hand was not called in it."""
     move = row.move if row.move is not None and row.move.ticket == unit.ticket else None
     if move is not None and move.leaving:  # what was announced is carried through, whatever is said of the unit since
-        return HandOff("moves to another device") if move.emptied else Empty()
+        return HandOff(move.reason) if move.emptied else Empty()
     if row.device_last == unit.ticket:
         return Conclude(Outcome.COMPLETED if row.device_applied else Outcome.FAILED, row.device_reason)
     if row.device_last > unit.ticket:
@@ -93,6 +93,9 @@ def _decide_migrate(row: Row, unit: Message, move: Move | None) -> Step:
     spec = unit.spec or {}
     wanted, leave = spec.get("host"), spec.get("leave")
     if row.moved == unit.ticket:
+        if row.tried[:1] == (row.host,):
+            others = f": {', '.join(row.tried[1:])} would not make it" if row.tried[1:] else ""
+            return Conclude(Outcome.FAILED, f"it is back on {row.host}{others}")
         if wanted in (None, row.host):
             return Conclude(Outcome.COMPLETED, None)
         return Conclude(Outcome.FAILED, row.moved_reason or f"host {wanted} could not take it; it is on {row.host}")

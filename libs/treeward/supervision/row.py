@@ -24,8 +24,6 @@ class Phase(Enum):
     INITIALIZED = "initialized"
     """A life has begun; the device has not accepted it yet."""
     SYNCHRONIZING = "synchronizing"
-    ISOLATING = "isolating"
-    """A host: its device is asked to fence it."""
     READY = "ready"
     """The device has accepted the life, and nothing was called in it that is not answered."""
     ASKING = "asking"
@@ -48,7 +46,6 @@ class Row(WaitingUnits):
         "device_applied",
         "device_last",
         "device_reason",
-        "existed",
         "exists",
         "host",
         "life",
@@ -60,9 +57,12 @@ class Row(WaitingUnits):
         "observed",
         "phase",
         "ready_said",
+        "refusal",
+        "refusals",
         "reserves",
         "restarting",
         "retries",
+        "tried",
         "untouched",
         "verdict",
     )
@@ -79,8 +79,13 @@ class Row(WaitingUnits):
         self.observed: dict[str, Any] | None = None
         self.make = False
         """The definition is to be made by the first synchronize: it existed where it came from."""
+        self.refusals = 0
+        """How often the device has refused that in this life."""
+        self.refusal: str | None = None
+        """What it said."""
+        self.tried: tuple[str, ...] = ()
+        """The unit in hand has moved it: the host that it left first, then those that would not make it."""
         self.exists = False
-        self.existed = False
         self.device_last = 0
         self.device_applied = False
         self.device_reason: str | None = None
@@ -102,6 +107,11 @@ class Row(WaitingUnits):
         return self.ready_said
 
     @property
+    def refused_before(self) -> bool:
+        """Whether it is still to be made, and another host would not."""
+        return self.make and len(self.tried) > 1
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is in hand, waiting or on its way."""
         return self.hand is None and not self.queue and self.phase in (Phase.INITIALIZED, Phase.READY)
@@ -119,6 +129,7 @@ class Row(WaitingUnits):
         self.reserves = event.reserves or event.definition
         self.observed = event.observed
         self.make = event.existed
+        self.tried = event.tried
         self.moved = event.moved
         self.moved_reason = event.reason if event.type is EventType.PLACED else None
         self.restarting = event.type is EventType.CRASHED
@@ -148,7 +159,7 @@ class Row(WaitingUnits):
         self.hand = None
         self.move = None
         self.ready_said = self.untouched = False
-        self.retries = 0
+        self.retries = self.refusals = 0
         self.queue = []
 
     def describe(self, now_s: float) -> dict[str, object]:
@@ -161,6 +172,8 @@ class Row(WaitingUnits):
             "called_s": now_s - self.called_s if self.phase is Phase.CALLED else None,
             "retry_in_s": max(0.0, self.not_before_s - now_s),
             "retries": self.retries,
+            "refusals": self.refusals,
+            "refusal": self.refusal,
             "crashes": len(self.crashed_at_s),
         }
 

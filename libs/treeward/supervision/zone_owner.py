@@ -30,7 +30,7 @@ from treeward.supervision.who_is_where import WhoIsWhere
 
 SWEEP_EVERY_S = 1.0
 SWEPT_PER_TICK = 2_000
-HOW_IT_CAME = ("existed", "last", "left", "left_pod", "to", "emptied")
+HOW_IT_CAME = ("existed", "last", "left", "left_pod", "to", "emptied", "tried")
 
 
 class ZoneOwner:
@@ -323,7 +323,9 @@ class ZoneOwner:
         told = {"pod": pod, "host": host, "existed": existed, "reason": reason}
         event = events.of_unplaced(self.zone, self.epoch, row, EventType.PLACED, now_s, **told)
         event.definition, event.reserves = (definition, None) if existed else (None, definition)
-        event.moved = unit.ticket if came is not None and host != came.left else 0  # back where it was: not moved
+        event.tried = came.tried if came is not None else ()
+        moved = came is not None and (host != came.left or came.moved == unit.ticket)
+        event.moved = unit.ticket if moved else 0  # back where it was: not moved
         self._commit(row, event, "placed", Work(unit, row.taken_s, 0.0, now_s))
 
     def _fill(self, host_name: str | None, now_s: float) -> None:

@@ -40,7 +40,10 @@ class Synchronize(_Request):
 
 
 class Call(_Request):
-    """Carry out one unit of work, at most once for each ticket."""
+    """Carry out one unit of work, at most once for each ticket.
+
+    Operation `isolate` of a host: until the host is destroyed no call takes effect on what is on it (ADR 14).
+    """
 
     verb: Literal["call"] = "call"
     life: int = Field(ge=0)
@@ -59,7 +62,7 @@ class Observe(_Request):
 
 
 class Isolate(_Request):
-    """Fence a host (`kind` host): from now on, until it is asked with `undo`, no call takes effect on what is on it."""
+    """Open an isolated host again, by a person's hand (`undo`). To isolate one is a call: this verb is then refused."""
 
     verb: Literal["isolate"] = "isolate"
     undo: bool = False
@@ -126,6 +129,7 @@ class Answer(BaseModel):
     observed: dict[str, Any] | None = Field(default=None, description="the state of what exists, host included")
     isolated: bool = Field(
         default=False,
-        description="`unreachable`: the host was isolated, so nothing below this life takes effect there any more; "
-        "`high` equal to the life that was asked for says that the record was kept elsewhere and is told here",
+        description="of a host: it is isolated. Of what is on one, with `unreachable`: the host was isolated, so "
+        "nothing below this life takes effect there any more; `high` equal to the life that was asked for says that "
+        "the record was kept elsewhere and is told here",
     )

@@ -15,7 +15,7 @@ class FaultEffect(StrEnum):
     LATENCY = "latency"
     """The request takes longer; a call counts as in progress meanwhile, a synchronize has not arrived yet."""
     REFUSE = "refuse"
-    """The call is refused, and that is remembered."""
+    """The call is refused, and that is remembered; `synchronize` makes nothing there, and moves nothing there."""
     FAIL = "fail"
     """The call ends halfway: not remembered, something is left behind; the same ticket called again completes it."""
     LOSE = "lose"
@@ -73,7 +73,7 @@ class Fault(BaseModel):
         if self.distribution is Distribution.UNIFORM and (self.seconds_max is None or self.seconds_max < self.seconds):
             raise ValueError("uniform needs seconds_max, and not below seconds")
         if (
-            self.effect in {FaultEffect.REFUSE, FaultEffect.FAIL, FaultEffect.FENCE_OFF}
+            self.effect in {FaultEffect.FAIL, FaultEffect.FENCE_OFF}
             and self.operation == "synchronize"
         ):
             raise ValueError(f"{self.effect} is for calls, not for synchronize")

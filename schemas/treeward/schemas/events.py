@@ -140,8 +140,9 @@ class Event(BaseModel):
     emptied: bool = Field(
         default=False, description="`handed_off`: its old device holds nothing of it; else it stays with that device"
     )
-    refused: tuple[str, ...] = Field(
-        default=(), description="with `existed`: the hosts that have refused to make it, the last of them at the end"
+    tried: tuple[str, ...] = Field(
+        default=(),
+        description="while a unit moves what existed: the host that it left first, then those that would not make it",
     )
     draining: bool = Field(default=False, description="hosts, pods: nothing new is placed there, what is there moves")
     isolated: bool = Field(

@@ -18,7 +18,7 @@ class PlaceAsked(BaseModel):
     leaves: str | None = Field(default=None, description="the host that it is on")
     host: str | None = Field(default=None, description="the host that it is wanted on; none: any other")
     definition: dict[str, Any] | None = None
-    refused: tuple[str, ...] = Field(default=(), description="hosts that have refused to make it: none of these")
+    tried: tuple[str, ...] = Field(default=(), description="hosts that are only to be named if nothing else fits")
 
 
 class PlaceSaid(BaseModel):
@@ -28,4 +28,5 @@ class PlaceSaid(BaseModel):
 
     host: str | None = None
     empties: bool = Field(default=False, description="the place is another device: the old one is to be emptied first")
+    again: bool = Field(default=False, description="nothing fits but what was tried before")
     reason: str | None = Field(default=None, description="why there is no place")

@@ -173,7 +173,7 @@ STEERING: dict[str, type[BaseModel]] = {
 }  # fmt: skip
 """Operations that every kind has: they are about units and processes, not about the device."""
 
-NOT_FOR_THE_DEVICE = frozenset({*STEERING, "migrate", "isolate"})
+NOT_FOR_THE_DEVICE = frozenset({*STEERING, "migrate"})
 """Operations that are completed without a call under their own ticket."""
 
 OPERATIONS: dict[str, dict[str, type[Spec]]] = {

@@ -3,7 +3,7 @@
 import asyncio
 
 from treeward.cli.device_check.rules import rule
-from treeward.cli.device_check.trial import NotOfferedError, Trial
+from treeward.cli.device_check.trial import Trial
 from treeward.schemas.device import Status
 
 
@@ -111,34 +111,3 @@ async def check_race(trial: Trial) -> None:
         for wire in (old, new):
             trial.wires.remove(wire)
             await wire.close()
-
-
-@rule("isolate", host=True)
-async def check_isolate(trial: Trial) -> None:
-    """Isolate fences a host, also for higher lives, until it is undone; nothing done meanwhile is remembered."""
-    host = trial.site.host
-    resource = trial.resource()
-    await resource.applied(1)
-    isolate = {"verb": "isolate", "zone": trial.site.zone, "kind": "host", "id": host}
-    answer = await trial.ask(isolate)
-    if answer.status in (Status.REFUSED, Status.INVALID):
-        raise NotOfferedError(f"it isolates nothing: {answer.reason}")
-    trial.expect(answer.status is Status.OK, f"isolate was answered {answer.status}")
-    try:
-        for life in (1, 2):
-            called = await resource.call(2, "destroy", life=life)
-            trial.expect(called.status is Status.UNREACHABLE, f"a call on an isolated host was {called.status}")
-        told = await resource.synchronize(3)
-        trial.expect(told.status is Status.UNREACHABLE, f"a synchronize on an isolated host was {told.status}")
-        trial.expect(
-            told.isolated and told.high == 3, "it is not told that the host is isolated and that the life has risen"
-        )
-    finally:
-        undone = await trial.ask(isolate | {"undo": True})
-    trial.expect(undone.status is Status.OK, f"isolate with undo was answered {undone.status}")
-    seen = await resource.observe()
-    trial.expect(seen.exists and seen.last == 1, "a call on an isolated host took effect, or was remembered")
-    late = await resource.call(2, "destroy", life=2)
-    trial.expect(late.status is Status.FENCED, f"a life below the one accepted meanwhile was {late.status} after undo")
-    again = await resource.call(2, "destroy", life=3)
-    trial.expect(again.status is Status.APPLIED, f"after undo the same call was {again.status}")

@@ -3,7 +3,7 @@
 import asyncio
 
 from treeward.cli.device_check.rules import rule
-from treeward.cli.device_check.trial import NotOfferedError, Trial
+from treeward.cli.device_check.trial import Trial
 from treeward.cli.device_check.wire import RuleBrokenError
 from treeward.schemas.device import Answer, Status
 
@@ -77,30 +77,6 @@ async def check_alive(trial: Trial) -> None:
         await other.observe()
         trial.expect(not call.done(), "they were answered only after the call was over")
         await wire.answer_of(call, "the call that was in progress")
-
-
-@rule("isolate-ends", slow=True, host=True)
-async def check_isolate_ends(trial: Trial) -> None:
-    """Isolate ends what is in progress on the host: it never takes effect."""
-    host = trial.site.host
-    resource = trial.resource()
-    wire = await trial.wire()
-    isolate = {"verb": "isolate", "zone": trial.site.zone, "kind": "host", "id": host}
-    async with trial.slowness():
-        call = wire.send(resource.call_of(5))
-        await resource.begun(5)
-        answer = await trial.ask(isolate)
-        if answer.status in (Status.REFUSED, Status.INVALID):
-            raise NotOfferedError(f"it isolates nothing: {answer.reason}")
-        try:
-            told = await wire.answer_of(call, "the call on a host that was isolated")
-            trial.note("the call", told)
-            trial.expect(told.status is Status.UNREACHABLE, f"the call on an isolated host was answered {told.status}")
-        finally:
-            await trial.ask(isolate | {"undo": True})
-    seen = await resource.synchronize(2)
-    trial.expect(not seen.exists and seen.last == 0, "a call took effect on a host that had been isolated")
-    trial.expect(seen.begun == 5, "`begun` does not tell that the call began")
 
 
 @rule("restart-memory", restart=True)

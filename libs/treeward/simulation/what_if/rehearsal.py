@@ -23,7 +23,8 @@ from treeward.schemas.address import ROOT
 from treeward.schemas.events import Event, EventType
 from treeward.schemas.presence import Closed, ClosedClient, Heartbeat
 from treeward.schemas.streams import Retention
-from treeward.simulation.device import Books, DeviceLink, DeviceTrouble, Reply, SimulatedDevice, Thing
+from treeward.simulation.device import Books, DeviceTrouble, Reply, SimulatedDevice, Thing
+from treeward.simulation.device_link import DeviceLink
 from treeward.simulation.loop import VirtualLoop
 from treeward.simulation.program import Program, Serve
 from treeward.simulation.server import EPOCH_S, BusServer

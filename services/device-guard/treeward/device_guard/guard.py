@@ -15,7 +15,7 @@ import pydantic_core
 from treeward.device_guard.adapter import Adapter, Errand, Finish, State, Told, Verb
 from treeward.device_guard.bring_about import decide_definition, decide_errand
 from treeward.device_guard.record_file import Kept, RecordFile
-from treeward.runtime.device_record import Decision
+from treeward.runtime.device_record import ISOLATE_IS_A_CALL, Decision, no_such_host
 from treeward.schemas.address import Address
 from treeward.schemas.device import Call, Isolate, Observe, Ping, Status, Synchronize
 from treeward.telemetry.logs import Log
@@ -59,9 +59,13 @@ class Guard:
         """Nothing new is begun."""
         kept, self._isolated = file.load()
         self._places = {address: Place(one) for address, one in kept.items()}
-        for place in self._places.values():
-            if place.kept.run is not None:
-                tasks.create_task(self._end_left_over(place))
+        left_over = [place for place in self._places.values() if place.kept.run is not None]
+        for place in left_over:
+            tasks.create_task(self._end_left_over(place))
+        fenced = [place for place in left_over if self._is_isolated(place.kept, None)]
+        for zone, host in self._isolated:
+            on_it = [place for place in fenced if (place.kept.address.zone, place.kept.host) == (zone, host)]
+            tasks.create_task(self._wait_for_left_over(self._place(Address(zone, "host", host)), on_it))
 
     @property
     def calls(self) -> int:
@@ -73,19 +77,19 @@ class Guard:
         match request:
             case Ping():
                 say(caller, {"seq": request.seq, "status": Status.OK.value})
-            case Isolate():
-                self._tasks.create_task(self._isolate(request, caller))
             case _:
                 place = self._place(Address(request.zone, request.kind, request.id))
                 if self.ending:
-                    answer(caller, request.seq, Status.UNREACHABLE, place.kept, "the guard is being stopped")
+                    self._answer(caller, request.seq, Status.UNREACHABLE, place.kept, "the guard is being stopped")
                 elif place.queued >= WAITING_MAX:
-                    answer(caller, request.seq, Status.BUSY, place.kept, f"{WAITING_MAX} requests wait for it already")
+                    self._answer(
+                        caller, request.seq, Status.BUSY, place.kept, f"{WAITING_MAX} requests wait for it already"
+                    )
                 else:
                     place.queued += 1
                     self._tasks.create_task(self._in_turn(place, request, caller))
 
-    async def _in_turn(self, place: Place, request: Synchronize | Call | Observe, caller: Caller) -> None:
+    async def _in_turn(self, place: Place, request: Synchronize | Call | Observe | Isolate, caller: Caller) -> None:
         async with place.turn:
             place.queued -= 1
             match request:
@@ -93,6 +97,8 @@ class Guard:
                     await self._call(place, request, caller)
                 case Synchronize():
                     await self._synchronize(place, request, caller)
+                case Isolate():
+                    await self._open(place, request, caller)
                 case _:
                     await self._observe(place, request, caller)
 
@@ -102,18 +108,20 @@ class Guard:
         kept, record = place.kept, place.kept.record
         if self._is_isolated(kept, call.host):
             isolated = f"host {call.host or kept.host} is isolated"
-            answer(caller, call.seq, Status.UNREACHABLE, kept, isolated, isolated=True)
+            self._answer(caller, call.seq, Status.UNREACHABLE, kept, isolated, isolated=True)
             return
         match record.decide_call(life=call.life, owner=call.owner, ticket=call.ticket):
+            case Decision.RUN if call.operation == "isolate" and call.kind == "host":
+                await self._isolate(place, call, caller)
             case Decision.RUN:
                 await self._begin(place, call, caller)
             case Decision.JOIN:
                 place.waiting.append((caller, call.seq))
             case Decision.REMEMBERED:
                 status = Status.APPLIED if record.applied else Status.REFUSED
-                answer(caller, call.seq, status, kept, record.reason)
+                self._answer(caller, call.seq, status, kept, record.reason)
             case decision:
-                answer(caller, call.seq, Status(decision.name.lower()), kept, why(decision, kept))
+                self._answer(caller, call.seq, Status(decision.name.lower()), kept, record.why(decision))
 
     async def _begin(self, place: Place, call: Call, caller: Caller) -> None:
         """Write down the intention, then act; whoever is killed in between finds it again."""
@@ -163,7 +171,7 @@ class Guard:
         await self._file.save(kept)
         waiting, place.waiting = place.waiting, []
         for caller, seq in waiting:
-            answer(caller, seq, status, kept, reason, isolated=isolated)
+            self._answer(caller, seq, status, kept, reason, isolated=isolated)
 
     async def _act(self, place: Place, errand: Errand) -> Told:
         """Start it, unless its host was isolated after its run was named: `isolate` has found nothing to end then."""
@@ -186,21 +194,21 @@ class Guard:
         kept, record = place.kept, place.kept.record
         decision = record.decide_synchronize(life=request.life, owner=request.owner)
         if decision is not Decision.ACCEPT:
-            answer(caller, request.seq, Status(decision.name.lower()), kept, why(decision, kept))
+            self._answer(caller, request.seq, Status(decision.name.lower()), kept, record.why(decision))
             return
         record.become_accepted(life=request.life, owner=request.owner, emptied=request.absent)
         await self._file.save(kept)
         if self._is_isolated(kept, request.host):  # the record is here, not there: the life has risen all the same
             isolated = f"host {request.host or kept.host} is isolated"
-            answer(caller, request.seq, Status.UNREACHABLE, kept, isolated, isolated=True)
+            self._answer(caller, request.seq, Status.UNREACHABLE, kept, isolated, isolated=True)
             return
         if record.in_progress is not None:
             failed = f"ticket {record.in_progress} is in progress" if request.absent else None
-            answer(caller, request.seq, Status.FAILED if failed else Status.OK, kept, failed)
+            self._answer(caller, request.seq, Status.FAILED if failed else Status.OK, kept, failed)
             return
         told = await self._look(kept.address, request.host or kept.host)
         if told.finish is not Finish.OK or told.state is None:
-            answer(
+            self._answer(
                 caller, request.seq, Status.UNREACHABLE, kept, told.reason or "the adapter does not tell what exists"
             )
             return
@@ -212,7 +220,7 @@ class Guard:
             self._log.info("found out what a call came to", resource=str(kept.address), ticket=record.last)
         status, reason = await self._bring_about(place, request, told)
         await self._file.save(kept)
-        answer(caller, request.seq, status, kept, reason, isolated=status is Status.UNREACHABLE)
+        self._answer(caller, request.seq, status, kept, reason, isolated=status is Status.UNREACHABLE)
 
     async def _bring_about(self, place: Place, request: Synchronize, told: Told) -> tuple[Status, str | None]:
         """Make, move or remove what the owner says belongs here or not. UNREACHABLE: its host was isolated."""
@@ -243,37 +251,58 @@ class Guard:
         if kept.record.in_progress is None:
             told = await self._look(kept.address, kept.host)
             if told.finish is not Finish.OK or told.state is None:
-                answer(caller, request.seq, Status.UNREACHABLE, kept, told.reason)
+                self._answer(caller, request.seq, Status.UNREACHABLE, kept, told.reason)
                 return
             kept.state = told.state
-        answer(caller, request.seq, Status.OK, kept, None)
+        self._answer(caller, request.seq, Status.OK, kept, None)
         if kept.record == type(kept.record)() and not kept.state.exists and not place.queued:
             self._places.pop(kept.address, None)  # nobody but curiosity has ever asked for it
 
     async def _look(self, address: Address, host: str | None) -> Told:
         return await self._adapter.carry_out(Errand(secrets.token_hex(16), Verb.OBSERVE, address, host))
 
-    # --- isolate, and what an earlier guard has left -------------------------------------------------------------
+    # --- isolation, and what an earlier guard has left -------------------------------------------------------------
 
-    async def _isolate(self, request: Isolate, caller: Caller) -> None:
-        kept = Kept(Address(request.zone, request.kind, request.id))
-        if request.kind != "host":
-            answer(
-                caller, request.seq, Status.INVALID, kept, f"kind: only a host can be isolated, not a {request.kind}"
-            )
+    async def _isolate(self, place: Place, call: Call, caller: Caller) -> None:
+        """Fence a host. Record and fence are on the disk together; when it is told, nothing runs there any more."""
+        kept, record = place.kept, place.kept.record
+        if not kept.state.exists:  # it may exist all the same: nobody has asked the adapter yet
+            kept.state = (await self._look(kept.address, kept.host)).state or kept.state
+        record.become_begun(life=call.life, owner=call.owner, ticket=call.ticket)
+        if not kept.state.exists:
+            record.become_answered(applied=False, reason=no_such_host(kept.address))
+            await self._file.save(kept)
+            self._answer(caller, call.seq, Status.REFUSED, kept, record.reason)
             return
-        name = (request.zone, request.id)
-        self._file.set_isolated(*name, not request.undo)
-        (self._isolated.discard if request.undo else self._isolated.add)(name)
-        if not request.undo:
-            runs = []
-            for place in self._places.values():
-                if place.kept.run is not None and self._is_isolated(place.kept, None):
-                    place.isolated = True
-                    runs.append(place.kept.run)
-            for run in runs:  # one that is over meanwhile is not confused with the next of its address, elsewhere
-                await self._adapter.end(run, patience_s=0.0)
-        answer(caller, request.seq, Status.OK, kept, None)
+        name = (call.zone, call.id)
+        record.become_answered(applied=True)
+        self._file.set_isolated(*name, True)
+        await self._file.save(kept)
+        self._isolated.add(name)
+        runs = []
+        for other in self._places.values():
+            if other.kept.run is not None and self._is_isolated(other.kept, None):
+                other.isolated = True
+                runs.append(other.kept.run)
+        for run in runs:  # one that is over meanwhile is not confused with the next of its address, elsewhere
+            await self._adapter.end(run, patience_s=0.0)
+        self._answer(caller, call.seq, Status.APPLIED, kept, None)
+
+    async def _open(self, place: Place, request: Isolate, caller: Caller) -> None:
+        """A person opens an isolated host again."""
+        kept = place.kept
+        if request.undo:
+            self._open_anew(kept.address)
+            await self._file.save(kept)
+        status, reason = (Status.OK, None) if request.undo else (Status.REFUSED, ISOLATE_IS_A_CALL)
+        self._answer(caller, request.seq, status, kept, reason)
+
+    async def _wait_for_left_over(self, host: Place, left_over: list[Place]) -> None:
+        """An isolated host answers when nothing is left there of what an earlier guard had begun."""
+        async with host.turn:
+            for place in left_over:
+                async with place.turn:
+                    pass
 
     async def _end_left_over(self, place: Place) -> None:
         """Before anything is said of an address, what a guard that was killed had begun there must be over."""
@@ -307,28 +336,18 @@ class Guard:
             self._isolated.discard(name)
             self._file.set_isolated(*name, False)
 
-
-def why(decision: Decision, kept: Kept) -> str:
-    """Why a request is turned away."""
-    record = kept.record
-    match decision:
-        case Decision.FENCED:
-            return f"life {record.high} of {record.owner} was accepted"
-        case Decision.OLDER:
-            return f"ticket {record.last} has been answered"
-        case _:
-            return f"ticket {record.in_progress} is in progress"
-
-
-def answer(caller: Caller, seq: int, status: Status, kept: Kept, reason: str | None, *, isolated: bool = False) -> None:
-    """Tell the record and what exists."""
-    record, state = kept.record, kept.state
-    fields: dict[str, Any] = {
-        "seq": seq, "status": status.value, "reason": reason, "high": record.high, "owner": record.owner,
-        "last": record.last, "last_applied": record.applied, "last_reason": record.reason, "begun": record.begun,
-        "exists": state.exists, "definition": state.definition, "observed": state.observed, "isolated": isolated,
-    }  # fmt: skip
-    say(caller, fields)
+    def _answer(
+        self, caller: Caller, seq: int, status: Status, kept: Kept, reason: str | None, *, isolated: bool = False
+    ) -> None:
+        """Tell the record and what exists."""
+        record, state, address = kept.record, kept.state, kept.address
+        isolated = isolated or (address.kind == "host" and (address.zone, address.id) in self._isolated)
+        fields: dict[str, Any] = {
+            "seq": seq, "status": status.value, "reason": reason, "high": record.high, "owner": record.owner,
+            "last": record.last, "last_applied": record.applied, "last_reason": record.reason, "begun": record.begun,
+            "exists": state.exists, "definition": state.definition, "observed": state.observed, "isolated": isolated,
+        }  # fmt: skip
+        say(caller, fields)
 
 
 def say(caller: Caller, fields: dict[str, Any]) -> None:

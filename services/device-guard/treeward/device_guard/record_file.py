@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS records (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS isolations (zone TEXT NOT NULL, host TEXT NOT NULL, PRIMARY KEY (zone, host)) WITHOUT ROWID;
 """
+_FENCE = "INSERT OR REPLACE INTO isolations VALUES (?, ?)"
+_OPEN = "DELETE FROM isolations WHERE zone = ? AND host = ?"
 _PUT = f"INSERT OR REPLACE INTO records VALUES ({', '.join('?' * 16)})"
 
 
@@ -58,6 +60,7 @@ class RecordFile:
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.executescript(_TABLES)
         self._dirty: dict[Address, Kept] = {}
+        self._fences: dict[tuple[str, str], bool] = {}
         self._committed: asyncio.Future[None] | None = None
 
     def load(self) -> tuple[dict[Address, Kept], set[tuple[str, str]]]:
@@ -83,11 +86,8 @@ class RecordFile:
         await asyncio.shield(self._committed)
 
     def set_isolated(self, zone: str, host: str, isolated: bool) -> None:
-        """Write at once that a host is isolated, or is no more."""
-        if isolated:
-            self._connection.execute("INSERT OR REPLACE INTO isolations VALUES (?, ?)", (zone, host))
-        else:
-            self._connection.execute("DELETE FROM isolations WHERE zone = ? AND host = ?", (zone, host))
+        """A host is isolated, or is no more: on the disk together with what is saved next, its record."""
+        self._fences[zone, host] = isolated
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and close it."""
@@ -97,9 +97,12 @@ class RecordFile:
         """An error goes to all who wait: it ends the program, and nothing uncommitted was told."""
         self._committed = None
         dirty, self._dirty = self._dirty, {}
+        fences, self._fences = self._fences, {}
         try:
             self._connection.execute("BEGIN")
             self._connection.executemany(_PUT, [_row(kept) for kept in dirty.values()])
+            self._connection.executemany(_FENCE, [name for name, isolated in fences.items() if isolated])
+            self._connection.executemany(_OPEN, [name for name, isolated in fences.items() if not isolated])
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             committed.set_exception(error)

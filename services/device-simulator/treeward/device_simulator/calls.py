@@ -11,7 +11,7 @@ from functools import partial
 from treeward.device_simulator.journal import Entry
 from treeward.device_simulator.ledger import Caller
 from treeward.device_simulator.operations import carry_out, leave_halfway
-from treeward.device_simulator.site import Site, reason_for
+from treeward.device_simulator.site import Site
 from treeward.device_simulator.world import RefusedError
 from treeward.runtime.device_record import Decision, DeviceRecord
 from treeward.schemas.address import Address
@@ -86,7 +86,7 @@ class Calls:
                 site.answer(caller, call.seq, status, address, record.reason)
             case _:
                 status = Status(decision.name.lower())
-                reason = reason_for(decision, record)
+                reason = record.why(decision)
                 ledger.end(entry, status.value, reason)
                 site.answer(caller, call.seq, status, address, reason)
 
@@ -162,11 +162,19 @@ class Calls:
                     site.ledger.note(entry, change)
                     return Status.FAILED, f"{fail.fault.reason or 'injected fault'}: {left}"
             change = carry_out(site.world, address, call.operation, call.spec, call.host, ticket=call.ticket)
+            if call.operation == "isolate":
+                self._end_on(address)
         except RefusedError as refusal:
             return Status.REFUSED, str(refusal)
         entry.effect = 1
         site.ledger.note(entry, change)
         return Status.APPLIED, None
+
+    def _end_on(self, host: Address) -> None:
+        """It was isolated: what is in progress on it never takes effect."""
+        for other in list(self.in_progress.values()):
+            if (other.address.zone, other.host) == (host.zone, host.id) and other.address != host:
+                self.break_off(other, f"host {host.id} was isolated")
 
     def _end(self, progress: Progress, status: Status, outcome: str, reason: str | None) -> None:
         site, address, entry, call = self._site, progress.address, progress.entry, progress.call

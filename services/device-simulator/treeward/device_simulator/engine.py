@@ -14,9 +14,9 @@ from treeward.device_simulator.faults import FaultSet
 from treeward.device_simulator.journal import Entry, Journal
 from treeward.device_simulator.ledger import Caller, Ledger
 from treeward.device_simulator.operations import redefine
-from treeward.device_simulator.site import Site, reason_for
+from treeward.device_simulator.site import Site
 from treeward.device_simulator.world import Change, RefusedError
-from treeward.runtime.device_record import Decision, DeviceRecord
+from treeward.runtime.device_record import ISOLATE_IS_A_CALL, Decision, DeviceRecord
 from treeward.schemas.address import Address
 from treeward.schemas.device import Call, Isolate, Observe, Ping, Status, Synchronize
 from treeward.schemas.device_control import FaultEffect, StandingFault
@@ -64,7 +64,7 @@ class Engine:
                 status = Status.OK if unreachable is None else Status.UNREACHABLE
                 self._site.answer(caller, request.seq, status, address, unreachable)
             case Isolate():
-                self._isolate(request, caller)
+                self._open(request, caller)
             case Ping():
                 self._ledger.say(caller, {"seq": request.seq, "status": Status.OK.value})
 
@@ -154,21 +154,21 @@ class Engine:
         self._ledger.end(entry, status.value, reason, kept=kept or entry.effect == 1)
         if not lost:
             isolated = status is Status.UNREACHABLE and site.isolated(address, "synchronize", request.host)
-            site.answer(caller, request.seq, status, address, reason, isolated=isolated)
+            site.answer(caller, request.seq, status, address, reason, **({"isolated": True} if isolated else {}))
 
     def _decide_synchronize(self, request: Synchronize, address: Address, entry: Entry) -> tuple[Status, str | None]:
         unreachable = self._site.unreachable(address, "synchronize", request.host)
         isolated = self._site.isolated(address, "synchronize", request.host)
-        if unreachable is not None and not isolated:
+        if unreachable is not None and not isolated and address.kind != "host":
             return Status.UNREACHABLE, unreachable
         record = self._site.records.get(address) or DeviceRecord()
         decision = record.decide_synchronize(life=request.life, owner=request.owner)
         if decision is not Decision.ACCEPT:
-            return Status(decision.name.lower()), reason_for(decision, record)
+            return Status(decision.name.lower()), record.why(decision)
         record.become_accepted(life=request.life, owner=request.owner, emptied=request.absent)
         self._site.records[address] = record
         self._ledger.remember(address, record)
-        if isolated:  # the record is kept here, not there: the life has risen, also for when the host is back
+        if unreachable is not None:  # the record is kept here, not there: the life has risen, also for when it is back
             return Status.UNREACHABLE, unreachable
         try:
             made = self._bring_about(request, address, record)
@@ -194,25 +194,22 @@ class Engine:
         if resource is None:
             if request.definition is None or not record.decide_make(life=request.life):
                 return None
+            self._site.check_willing(address, request.host)
             return "make", world.make(address, request.definition, request.host)
         if request.host is None or address.kind == "host" or request.host == resource.host:
             return None
+        self._site.check_willing(address, request.host)
         return "move", world.move(resource, request.host)
 
-    def _isolate(self, request: Isolate, caller: Caller) -> None:
+    def _open(self, request: Isolate, caller: Caller) -> None:
+        """A person opens an isolated host again, behind everybody's back."""
         world = self._site.world
         address = Address(request.zone, request.kind, request.id)
         entry = self._ledger.open(address, "isolate-undo" if request.undo else "isolate")
         status, reason = Status.OK, None
-        if request.kind != "host":
-            status, reason = Status.INVALID, f"kind: only a host can be isolated, not a {request.kind}"
-        elif address not in world.resources:
-            status, reason = Status.REFUSED, f"host {request.id} does not exist here"
-        else:
-            world.touched.add(address)
-            (world.isolated.discard if request.undo else world.isolated.add)((request.zone, request.id))
-            for progress in [] if request.undo else list(self._calls.in_progress.values()):
-                if progress.address.zone == request.zone and progress.host == request.id:
-                    self._calls.break_off(progress, f"host {request.id} was isolated")
+        if not request.undo:
+            status, reason = Status.REFUSED, ISOLATE_IS_A_CALL
+        elif (request.zone, request.id) in world.isolated and request.kind == "host":
+            world.open(address)
         self._ledger.end(entry, status.value, reason)
         self._site.answer(caller, request.seq, status, address, reason)

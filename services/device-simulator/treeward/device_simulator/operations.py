@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from treeward.device_simulator.world import KINDS, Change, RefusedError, Residue, Resource, World
+from treeward.runtime.device_record import no_such_host
 from treeward.schemas.address import Address
 from treeward.schemas.units import OPERATIONS, complete_spec, explain_validation
 
@@ -27,6 +28,8 @@ def carry_out(
         return world.make(address, spec, host)
     if resource is None and operation == "restore":
         return world.make(address, fields["definition"], host)
+    if resource is None and operation == "isolate":
+        raise RefusedError(no_such_host(address))
     if resource is None:
         raise RefusedError(f"{address.kind} {address.id} does not exist")
     if resource.half_made and operation != "destroy":
@@ -143,9 +146,14 @@ def _detach(world: World, resource: Resource, fields: dict[str, Any]) -> Change:
     return Change(host=resource.host)
 
 
+def _isolate(world: World, resource: Resource, fields: dict[str, Any]) -> Change:
+    return world.isolate(resource)
+
+
 _OPERATIONS: dict[tuple[str, str], Operation] = {
     ("host", "destroy"): _destroy,
     ("host", "resize"): _resize,
+    ("host", "isolate"): _isolate,
     ("vm", "destroy"): _destroy,
     ("vm", "start"): _start,
     ("vm", "stop"): _stop,

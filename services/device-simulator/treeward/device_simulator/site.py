@@ -5,8 +5,8 @@ from typing import Any
 from treeward.device_simulator.faults import FaultSet, Place
 from treeward.device_simulator.journal import Entry
 from treeward.device_simulator.ledger import Caller, Ledger
-from treeward.device_simulator.world import World
-from treeward.runtime.device_record import Decision, DeviceRecord
+from treeward.device_simulator.world import RefusedError, World
+from treeward.runtime.device_record import DeviceRecord
 from treeward.schemas.address import Address
 from treeward.schemas.device import Status
 from treeward.schemas.device_control import FaultEffect
@@ -32,8 +32,11 @@ class Site:
     def unreachable(self, address: Address, operation: str, host: str | None, *, is_call: bool = False) -> str | None:
         """Why nothing behind the address answers; None if it does.
 
-        A resource may be moved off an isolated host: that host holds it no more, which is what isolating is for.
+        A resource may be moved off an isolated host: that host holds it no more, which is what isolating is for. And a
+        host is isolated from outside, so it need not be reached for that.
         """
+        if operation == "isolate":
+            return None
         there, target = self._where(address, operation, host)
         if self.isolated(address, operation, host):
             return f"host {target} is isolated"
@@ -49,6 +52,13 @@ class Site:
                 what = f"host {each.host}" if each.host else "the device"
                 return standing.fault.reason or f"{what} is unreachable (injected fault)"
         return None
+
+    def check_willing(self, address: Address, host: str | None) -> None:
+        """Raise RefusedError if a fault keeps a synchronize from making something on this host, or moving it there."""
+        place = self.place(address, "synchronize", host)._replace(host=host, pod=self.world.pod_of(address.zone, host))
+        standing = self.faults.strike(FaultEffect.REFUSE, place) if self.faults else None
+        if standing is not None:
+            raise RefusedError(standing.fault.reason or f"host {host} makes nothing (injected fault)")
 
     def isolated(self, address: Address, operation: str, host: str | None) -> bool:
         """Whether the host is isolated that the request would have to reach; the host itself can always be asked."""
@@ -85,6 +95,8 @@ class Site:
             state["exists"] = True
             state["definition"] = resource.definition
             state["observed"] = self.world.observe(resource)
+        if address.kind == "host" and (address.zone, address.id) in self.world.isolated:
+            state["isolated"] = True
         return state
 
     def answer(
@@ -92,14 +104,3 @@ class Site:
     ) -> None:
         """Answer a request after the next commit."""
         self.ledger.say(caller, {"seq": seq, "status": status.value, "reason": reason, **self.state(address), **more})
-
-
-def reason_for(decision: Decision, record: DeviceRecord) -> str:
-    """Why a request is turned away."""
-    match decision:
-        case Decision.FENCED:
-            return f"life {record.high} of {record.owner} was accepted"
-        case Decision.OLDER:
-            return f"ticket {record.last} has been answered"
-        case _:
-            return f"ticket {record.in_progress} is in progress"

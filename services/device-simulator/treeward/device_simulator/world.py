@@ -168,8 +168,19 @@ class World:
         del self.resources[resource.address]
         self.touched.add(resource.address)
         if resource.address.kind == "host":
-            self.isolated.discard((resource.address.zone, resource.address.id))
+            self.open(resource.address)
         return self._change(resource, NOTHING.minus(size))
+
+    def isolate(self, host: Resource) -> Change:
+        """Fence a host: until it is removed nothing takes effect on what is on it."""
+        self.isolated.add((host.address.zone, host.address.id))
+        self.touched.add(host.address)
+        return self._change(host, NOTHING)
+
+    def open(self, host: Address) -> None:
+        """Nothing is fenced there any more."""
+        self.isolated.discard((host.zone, host.id))
+        self.touched.add(host)
 
     def move(self, resource: Resource, host: str) -> Change:
         """Carry it over to another host that has room; what is attached stays attached."""
