@@ -231,8 +231,7 @@ MUTANTS = (
         "a silent synchronize is waited for",
         "6.silent",
         S + "pod_owner.py",
-        "        elif row.phase is Phase.SYNCHRONIZING:\n"
-        "            self.effects.append(Abandon(row.token))",
+        "        elif row.phase is Phase.SYNCHRONIZING:\n            self.effects.append(Abandon(row.token))",
         "        elif False:\n            self.effects.append(Abandon(row.token))",
         (TAKES, POD_UNIT, POD),
     ),
