@@ -1,6 +1,7 @@
 """What a takeover reads at a lower price leaves the owner of a zone with what the whole of it would have."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -50,7 +51,7 @@ ALSO_SAID = {
     "reason": some.none() | some.just("it is so"),
 } | {name: some.booleans() for name, field in Event.model_fields.items() if field.default is False}
 EVENTS = some.fixed_dictionaries(SAID, optional=ALSO_SAID).map(
-    lambda said: Event(zone="zone-a", at=datetime(2026, 1, 1, tzinfo=UTC), **said)
+    lambda said: Event.model_validate({"zone": "zone-a", "at": datetime(2026, 1, 1, tzinfo=UTC)} | said)
 )
 STANDING = some.builds(
     lambda event, pod, host, definition: event.model_copy(
@@ -103,17 +104,18 @@ def told(owner: ZoneOwner) -> object:
     return book, vars(places.members), owner.effects, [owner.describe(key, NOW_S + 1) for key in keys]
 
 
-def said(type_: str, id_: str = "a", kind: str = "vm", **also: object) -> tuple[str, Event]:
+def said(type_: str, id_: str = "a", kind: str = "vm", **also: Any) -> tuple[str, Event]:
     return "entry", Event(
         zone="zone-a", at=datetime(2026, 1, 1, tzinfo=UTC), type=EventType(type_), kind=kind, id=id_, life=1, **also
     )
 
 
-HERE, THERE = {"pod": "p1", "host": "h1"}, {"pod": "p1", "host": "h2"}
-MADE = {"definition": {"cpus": 1}}
-DRIFTED = {"drift": {"exists": True, "since": "2026-01-01T00:00:00Z", "policy": "restore"}}
+HERE: dict[str, Any] = {"pod": "p1", "host": "h1"}
+THERE: dict[str, Any] = {"pod": "p1", "host": "h2"}
+MADE: dict[str, Any] = {"definition": {"cpus": 1}}
+DRIFTED: dict[str, Any] = {"drift": {"exists": True, "since": "2026-01-01T00:00:00Z", "policy": "restore"}}
 NEXT_HOST = said("completed", "h2", "host", **THERE, definition={"pod": "p1", "cpus": 8})
-RARE = {
+RARE: dict[str, list[Any]] = {
     "read again while its restoration is to be asked for": [
         said("drifted", **HERE, **MADE, **DRIFTED), said("completed", **HERE, **MADE)
     ],
