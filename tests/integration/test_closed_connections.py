@@ -10,8 +10,17 @@ from tests.support.until import until
 
 from treeward.bus.nats_bus import NatsBus
 from treeward.runtime import codec
+from treeward.runtime.clock import SystemClock
+from treeward.runtime.context import Context
 from treeward.runtime.embedded_nats import EmbeddedNats
+from treeward.runtime.presence import listen_to_closed
+from treeward.runtime.settings import Settings
 from treeward.schemas import subjects
+from treeward.supervision.limits import Limits
+from treeward.telemetry import names
+from treeward.telemetry.logs import get_log
+from treeward.telemetry.metrics import Metrics
+from treeward.telemetry.traces import Tracer
 
 CLIENT = """
 import asyncio, sys
@@ -52,6 +61,22 @@ async def test_a_cut_connection_is_reported_and_its_program_is_back(nats_server:
     await until(lambda: other.connected)
     await bus.close()
     await other.close()
+
+
+async def test_what_is_reported_is_told_to_the_supervisor_and_counted(nats_server: EmbeddedNats) -> None:
+    bus, _ = await listening(nats_server, "supervisor-1")
+    metrics, closed = Metrics(), list[str]()
+    context = Context(
+        bus=bus, clock=SystemClock(), log=get_log(), metrics=metrics, tracer=Tracer(None), settings=Settings(),
+        limits=Limits(), instance="supervisor-1", name="supervisor",
+    )  # fmt: skip
+    await listen_to_closed(context, lambda instance, _now_s: closed.append(instance))
+    assert await bus.request("tw.nobody", b"", timeout_s=5.0) is None  # the server knows of the subscription
+    other = await NatsBus.connect(nats_server.url, name="agent-1", timeout_s=20)
+    await other.close()
+    await until(lambda: closed == ["agent-1"])
+    assert metrics.counter(names.CLOSED_CONNECTIONS).total == 1
+    await bus.close()
 
 
 async def test_what_a_server_says_as_it_shuts_down_is_nobodys_death() -> None:

@@ -145,6 +145,16 @@ def test_a_resource_without_gpu_leaves_hosts_with_one_to_those_who_need_it() -> 
     assert chosen.name == "without"
 
 
+def test_hosts_that_are_isolated_are_counted_and_stay_so_when_their_definition_changes() -> None:
+    places = defined([{"pod": "pod-1", "cpus": 4}, {"pod": "pod-1", "cpus": 4}])
+    assert places.isolated() == 0
+    places.hosts["host-1"].isolated = True
+    places.define_host("host-1", "pod-1", {"cpus": 8})
+    assert places.isolated() == 1
+    places.remove_host("host-1")
+    assert places.isolated() == 0
+
+
 def test_what_a_definition_takes_is_counted_in_whole_thousandths() -> None:
     assert demand_of("vm", {"cpus": 0.1, "memory_mib": 512}) == Demand(100, 512)
     assert demand_of("volume", {"size_gib": 10}) == Demand(disk_gib=10)

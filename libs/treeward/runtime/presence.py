@@ -9,6 +9,7 @@ from treeward.runtime import codec
 from treeward.runtime.context import Context
 from treeward.schemas import streams, subjects
 from treeward.schemas.presence import Heartbeat, Holding, Service
+from treeward.telemetry import names
 
 TRIES = 3
 """Followers answer their leader once a second: one late answer is not a majority lost."""
@@ -62,9 +63,12 @@ class Presence:
 async def listen_to_closed(context: Context, closed: Callable[[str, float], None]) -> Subscription:
     """Tell whose connection a server reports as closed; where nobody may read that, nothing is ever told."""
 
+    reported = context.metrics.counter(names.CLOSED_CONNECTIONS)
+
     def deliver(_subject: str, data: bytes, _headers: Mapping[str, str] | None) -> None:
         instance = codec.closed_connection_of(data)
         if instance is not None:
+            reported.inc()
             closed(instance, context.now_s())
 
     return await context.bus.subscribe(subjects.ALL_CLOSED, deliver)

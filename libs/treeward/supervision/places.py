@@ -150,6 +150,10 @@ class Places:
         if host is not None and host.used != NOTHING:
             self.early[name] = host.used
 
+    def isolated(self) -> int:
+        """How many hosts are fenced."""
+        return sum(host.isolated for host in self.hosts.values())
+
     def _shelve(self, host: Host) -> None:
         shelf = self.shelves.setdefault((host.capacity.gpu_milli > 0, host.pod), [])
         insort(shelf, (host.free.cpu_milli, host.free.memory_mib, host.name))

@@ -139,6 +139,11 @@ DEVICE_FENCED = Metric(
     "treeward_device_fenced", "counter", "Device requests refused for a higher life or another owner.", ("zone",)
 )
 PERMISSION_VIOLATIONS = Metric("treeward_permission_violations", "counter", "Operations that NATS did not permit.")
+CLOSED_CONNECTIONS = Metric(
+    "treeward_closed_connections",
+    "counter",
+    "Connections that a NATS server has reported as closed, as this program heard it.",
+)
 RECONNECTS = Metric("treeward_nats_reconnects", "counter", "Times that the connection to NATS came back.")
 SPANS_DROPPED = Metric("treeward_spans_dropped", "counter", "Spans lost since the exporter was slower than the work.")
 
@@ -150,6 +155,9 @@ OLDEST_UNANSWERED = Metric(
 ROWS = Metric("treeward_rows", "gauge", "Processes in use.", ("zone", "pod"))
 OWNER_EPOCH = Metric(
     "treeward_owner_epoch", "gauge", "Epoch of a branch owned here, 0 when it is not.", ("zone", "pod")
+)
+HOSTS_ISOLATED = Metric(
+    "treeward_hosts_isolated", "gauge", "Hosts of a zone that are isolated: nothing on them may act.", ("zone",)
 )
 BRANCH_OWNED = Metric(
     "treeward_branch_owned",

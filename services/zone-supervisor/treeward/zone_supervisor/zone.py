@@ -94,6 +94,7 @@ class ZoneInCharge:
         self._tasks.spawn(self._fold(), name=f"fold of {self.zone}")
         metrics = self.context.metrics
         metrics.gauge(names.ROWS, self.zone, ZONE_PARTITION).follow(lambda: len(self.owner.rows))
+        metrics.gauge(names.HOSTS_ISOLATED, self.zone).follow(self.owner.where.places.isolated)
 
     async def _fold(self) -> None:
         """The bucket in its order, and from where that ends the log: what was replaced meanwhile comes there (H10)."""
@@ -267,3 +268,4 @@ class ZoneInCharge:
         for subscription in self._subscriptions:
             await subscription.close()
         self.context.metrics.forget(names.ROWS, self.zone, ZONE_PARTITION)
+        self.context.metrics.forget(names.HOSTS_ISOLATED, self.zone)
