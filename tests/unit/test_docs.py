@@ -99,3 +99,9 @@ def test_make_knows_what_the_pages_ask_it_for(command: str) -> None:
 def test_what_is_said_to_make_arrives(command: str, runs: str) -> None:
     asked = subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert runs in asked.stdout
+
+
+def test_make_help_lists_everything_that_can_be_asked_for() -> None:
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {line.split()[0] for line in said.splitlines()} == set(phony.split())
