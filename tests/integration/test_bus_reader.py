@@ -8,7 +8,7 @@ from tests.support.proxy import Proxy
 from tests.support.seen import Seen
 from tests.support.until import until
 
-from treeward.bus.interface import NoSuchZoneError, Since, Start
+from treeward.bus.interface import NoSuchZoneError, Since, Start, Stored
 from treeward.bus.nats_bus import NatsBus
 from treeward.bus.provision import configuration
 from treeward.bus.reader import CREDIT, StreamReader
@@ -59,6 +59,34 @@ async def test_more_than_one_credit_is_read_without_a_gap(bus: NatsBus) -> None:
     await read(seen, bus)
     await seen.until_count(count)
     assert seen.positions == list(range(1, count + 1))
+
+
+async def test_a_long_read_lets_everybody_else_have_their_turn(bus: NatsBus) -> None:
+    """A takeover of a million placed resources reads for half a minute: its heartbeats go on meanwhile."""
+    count = 40 * CREDIT
+    for number in range(count):
+        bus.publish(subjects.work("zone-a", f"vm.web-{number}"), b"x")
+    await submit(bus, 1)
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    in_this_turn, turns = 0, []
+
+    def deliver(_stored: Stored) -> None:
+        nonlocal in_this_turn
+        in_this_turn += 1
+
+    def next_turn() -> None:
+        nonlocal in_this_turn
+        turns.append(in_this_turn)
+        in_this_turn = 0
+        if not done.is_set():
+            loop.call_soon(next_turn)
+
+    reader = await bus.read(STREAM, ALL, 1, deliver, on_lost=done.set, on_caught_up=done.set)
+    next_turn()
+    await until(done.is_set)
+    await reader.close()
+    assert sum(turns) + in_this_turn == count + 1
+    assert max(turns) <= 512, "a million of these would hold up the loop for as long as they take"
 
 
 async def test_a_reader_begins_where_it_is_told(bus: NatsBus) -> None:
