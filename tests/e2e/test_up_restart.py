@@ -1,6 +1,7 @@
 """`treeward up`: what survives, what is mended, what is refused, and that no process is left behind."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -74,7 +75,11 @@ async def test_a_killed_program_is_started_again_and_sigterm_ends_all_in_order(t
     assert await asyncio.to_thread(up.process.wait, 60) == 0
     assert up.programs() == {}
     logs = tmp_path / "data" / "logs"
-    assert '"ended"' in (logs / "pod-agent-1.log").read_text().splitlines()[-1]
+    services_in_order = ("pod-agent-1", "zone-supervisor-1", "orchestrator-1")
+    last = [json.loads((logs / f"{name}.log").read_text().splitlines()[-1]) for name in services_in_order]
+    assert [line["message"] for line in last] == ["ended"] * 3
+    times = [line["time"] for line in last]
+    assert times == sorted(times), "each after those that need it"
 
 
 def test_what_cannot_be_started_is_told_in_one_sentence(tmp_path: Path) -> None:
