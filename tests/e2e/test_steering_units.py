@@ -51,6 +51,27 @@ async def test_on_failure_reallocate_goes_to_another_host(user: User) -> None:
     await user.done("vm.mover", "destroy")
 
 
+async def test_what_moved_leaves_a_device_that_refuses_to_make_it(user: User) -> None:
+    """Three pods, each with a device as it names it; behind all names is the simulator, which keeps the books."""
+    port = user.centre.device.rpartition(":")[2]
+    devices = {"r1": f"tcp://127.0.0.1:{port}", "r2": f"tcp://localhost:{port}", "r3": None}
+    for pod, device in devices.items():
+        await user.done(f"pod.{pod}", "create", spec={"device": device} if device is not None else {})
+        host = {"pod": pod, "cpus": 4, "memory_mib": 4096, "labels": {"rack": "r"}}
+        await user.done(f"host.{pod}-h1", "create", spec=host)
+    created = await user.done("vm.refused", "create", spec={"cpus": 1, "requires": {"rack": "r"}})
+    first, second, third = created.host, *sorted(f"{pod}-h1" for pod in devices if pod != created.pod)
+    await user.fault("refuse", id="refused", host=second, operation="synchronize", reason="its pool is full")
+    moved = await user.done("vm.refused", "migrate")
+    assert [event.host for event in user.seen("vm.refused", "placed")] == [first, second, third]
+    assert moved.host == user.exists("vm.refused") == third
+    gave_up = user.seen("vm.refused", "handed_off")[1]
+    assert (gave_up.left, gave_up.tried) == (second, (first, second))
+    assert "its pool is full" in (gave_up.reason or "")
+    for name in ("vm.refused", *(f"host.{pod}-h1" for pod in devices), *(f"pod.{pod}" for pod in devices)):
+        await user.done(name, "destroy")
+
+
 async def test_a_deadline_that_passes_while_the_unit_waits_expires_it(user: User) -> None:
     _, first = await _busy(user, "vm.expiring")
     deadline = datetime.now(UTC) + timedelta(seconds=0.2)

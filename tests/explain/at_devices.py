@@ -9,6 +9,7 @@ from tests.explain.trouble import (
     crashes,
     hangs,
     many_crash,
+    migrates_in_vain,
     pods_beyond_help,
     tries_again,
 )
@@ -221,6 +222,32 @@ def old_device_does_not_let_go() -> Told:
         centre.until(lambda: "leaving" in centre.types("vm.web-1"), "its intention to leave")
         centre.device_of(created.pod or "").trouble = DeviceTrouble(eat=1.0)
         centre.run_for(2.0)
+        return told(centre, "vm.web-1", ticket)
+
+
+@reason(
+    "it has moved, and its new device refuses to make it",
+    Wait.DEVICE,
+    "refuses to make it: host pod-2-h1 makes nothing (injected). It is asked again in ",
+    when=True,
+)
+def new_device_refuses() -> Told:
+    with world(pods=2, backoff_s_min=2.0) as centre:
+        ticket = migrates_in_vain(centre, "pod-2")
+        tries_again(centre, pod="pod-2")
+        return told(centre, "vm.web-1", ticket)
+
+
+@reason(
+    "all to which it could move refuse to make it",
+    Wait.HAND_OFF,
+    "It is to go elsewhere: all others that have room were tried; host pod-1-h1 is next. It is tried again in ",
+    when=True,
+)
+def all_devices_refuse() -> Told:
+    with world(pods=2, restarts_max=0) as centre:
+        ticket = migrates_in_vain(centre, "pod-1", "pod-2")
+        tries_again(centre, pod="pod-2")
         return told(centre, "vm.web-1", ticket)
 
 

@@ -46,10 +46,21 @@ def many_crash(centre: World, count: int) -> dict[str, int]:
     return tickets
 
 
-def tries_again(centre: World, key: str = "vm.web-1") -> None:
+def migrates_in_vain(centre: World, *pods: str, key: str = "vm.web-1") -> int:
+    """A VM that is to leave pod-1, and hosts of these pods on which nothing is made; returns the ticket."""
+    created = centre.done(key, "create", spec=SMALL)
+    assert created.pod == "pod-1"
+    for pod in pods:
+        centre.device_of(pod).trouble = DeviceTrouble(unwilling=frozenset({f"{pod}-h1"}))
+    ticket = centre.submit(key, "migrate")
+    centre.until(lambda: centre.types(key).count("placed") == 2, "that it is placed elsewhere")
+    return ticket
+
+
+def tries_again(centre: World, key: str = "vm.web-1", pod: str = "pod-1") -> None:
     """Return while its process waits for the next attempt, and not in the moment of one."""
     for _ in range(200):
-        if centre.owner_says(key, "pod-1")["retry_in_s"] > SOON_S:
+        if centre.owner_says(key, pod).get("retry_in_s", 0.0) > SOON_S:
             return
         centre.run_for(SOON_S / 2)
     raise AssertionError(f"{key} is not about to be tried again")

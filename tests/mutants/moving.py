@@ -229,8 +229,8 @@ MOVING = (
         "what the device that refuses remembers is left behind",
         "S7.refused S7.ticket",
         S + "pod_refusals.py",
-        "row.device_last, row.device_applied = answer.last, answer.last_applied",
-        "row.device_last, row.device_applied = 0, False",
+        "        learn_record(row, answer)\n",
+        "        row.exists = True\n",
         (REFUSALS,),
     ),
     Mutant(

@@ -179,6 +179,8 @@ class Faults:
                 device.trouble = replace(
                     device.trouble, unreachable=frozenset({f"host-{round(fault.value * 20) % 2}0"})
                 )
+            elif what == "unwilling":
+                device.trouble = replace(device.trouble, unwilling=self._unwilling(fault.value))
             else:
                 device.trouble = replace(device.trouble)
                 setattr(device.trouble, what, fault.value)
@@ -188,6 +190,12 @@ class Faults:
                 device.clear()
 
         self._later(fault, undo)
+
+    def _unwilling(self, value: float) -> frozenset[str]:
+        """All hosts, or those of one pod."""
+        shape = self._run.plan.shape
+        pods = range(shape.pods) if value < 0.3 else [int(value * 1000) % shape.pods]
+        return frozenset(f"host-{pod}{number}" for pod in pods for number in range(shape.hosts_per_pod))
 
     def _second_dispatcher(self, index: int, fault: Fault) -> None:
         """One more dispatcher of a zone, far away: what it knows is old, and what it sends comes late."""

@@ -71,6 +71,8 @@ DRIFT_IN = 0.2
 """In how many runs somebody changes things at the devices."""
 SERVERS_IN = 0.25
 """In how many runs a NATS server is cut off from the others, or a mailbox has no leader for long."""
+UNWILLING_IN = 0.17
+"""In how many runs hosts refuse for a while to make what moves to them."""
 KINDS = OF_PROGRAMS | OF_ZONES | OF_THE_BUS | OF_AGENTS
 
 
@@ -100,6 +102,13 @@ def make_plan(seed: int) -> Plan:
             faults.append(Fault(at_s, "device_tamper", target, 0.0, others.random()))
     if (servers := Random(f"servers/{seed}")).random() < SERVERS_IN:
         faults += make_server_faults(shape, servers, end_s)
+    if (unwilling := Random(f"unwilling/{seed}")).random() < UNWILLING_IN:
+        for _ in range(unwilling.choice((1, 2, 3))):
+            target = zone_name(unwilling.randrange(shape.zones))
+            seconds = unwilling.choice((1.0, 3.0, 8.0, 60.0))
+            faults.append(
+                Fault(unwilling.uniform(READY_S, end_s), "device_unwilling", target, seconds, unwilling.random())
+            )
     return Plan(seed, shape, tuple(wishes), tuple(sorted(faults, key=lambda fault: fault.at_s)), end_s + 2.0)
 
 

@@ -8,6 +8,7 @@ Nothing was called in this life, so no unit is in doubt. Who finds no place stay
 
 from treeward.schemas.device import Answer
 from treeward.supervision.alarms import Alarms
+from treeward.supervision.device_memory import learn_record
 from treeward.supervision.pod_log import PodLog
 from treeward.supervision.pod_moves import PodMoves
 from treeward.supervision.pod_policies import PodPolicies
@@ -28,9 +29,7 @@ class PodRefusals:
         """The device has accepted the life, and made nothing. What it remembers goes with the resource."""
         row.refusals += 1
         row.refusal = row.reason
-        row.exists = True
-        row.device_last, row.device_applied = answer.last, answer.last_applied
-        row.device_reason = answer.last_reason
+        learn_record(row, answer)
         row.not_before_s = now_s
         if row.refusals <= self._policies.restart_of(row).restarts_max:
             row.not_before_s += self._back_off_s(row)

@@ -61,6 +61,10 @@ class OwnerSays(BaseModel):
     called_s: float | None = None
     retry_in_s: float = 0.0
     retries: int = 0
+    refusals: int = 0
+    """How often its device has refused, in this life, to make what existed elsewhere."""
+    refusal: str | None = None
+    """What it said."""
     crashes: int = 0
     waiting: list[int] = Field(default_factory=list)
     homeless: bool = False

@@ -121,15 +121,8 @@ def _explain_hand(facts: Facts, says: OwnerSays, taken: str) -> Cause:
             return Cause(Wait.DEVICE, [text, *_link(says)], "the device accepts the new life", None, taken_s)
         case "asking" | "emptying":
             return Cause(Wait.HAND_OFF, [_moving(says, taken), *_link(says)], "it leaves its host", None, taken_s)
-        case "initialized" if says.line_place is not None:
-            return _explain_line(facts, says)
-        case "initialized" if says.retries:
-            refuses = f"the device does not accept the new life{because(says.reason)}"
-            text = f"{taken}; {refuses}. It is asked again {retry}."
-            return Cause(Wait.DEVICE, [text, *_link(says)], "the device is asked again", retry_s, taken_s)
-        case "initialized" if says.retry_in_s > 0:
-            said = [_back_off(facts, says, retry), *_suspicion(facts, says)]
-            return Cause(Wait.BACK_OFF, said, "its process is tried again", retry_s, _crashed_s(facts))
+        case "initialized" if says.line_place is not None or says.retries or says.retry_in_s > 0:
+            return _explain_beginning(facts, says, taken)
         case "ready" if says.retries and says.retry_in_s > 0:
             text = f"{taken}, and is to move{because(says.reason)}. It is tried again {retry}."
             return Cause(Wait.HAND_OFF, [text, *_link(says)], "the move is tried again", retry_s, taken_s)
@@ -141,6 +134,37 @@ def _explain_hand(facts: Facts, says: OwnerSays, taken: str) -> Cause:
             return _explain_room(facts, says, taken)
         case phase:
             return Cause(Wait.NOTHING, [f"{taken}; its process is {phase}{because(says.reason)}."])
+
+
+def _explain_beginning(facts: Facts, says: OwnerSays, taken: str) -> Cause:
+    """Its device has not accepted its life, and is to be asked again."""
+    retry, retry_s = f"in {span(says.retry_in_s)}", facts.now_s + says.retry_in_s
+    if says.line_place is not None:
+        return _explain_line(facts, says)
+    if says.refusals:
+        return _explain_refusal(facts, says, taken)
+    if says.retries:
+        refuses = f"the device does not accept the new life{because(says.reason)}"
+        text = f"{taken}; {refuses}. It is asked again {retry}."
+        taken_s = facts.now_s - (says.taken_s or 0.0)
+        return Cause(Wait.DEVICE, [text, *_link(says)], "the device is asked again", retry_s, taken_s)
+    said = [_back_off(facts, says, retry), *_suspicion(facts, says)]
+    return Cause(Wait.BACK_OFF, said, "its process is tried again", retry_s, _crashed_s(facts))
+
+
+def _explain_refusal(facts: Facts, says: OwnerSays, taken: str) -> Cause:
+    """It has moved, and does not exist where it is now."""
+    host = facts.last.event.host if facts.last is not None else None
+    device = f", device {says.device}," if says.device is not None else ""
+    refuses = f"{taken}; it has moved, and host {host}{device} refuses to make it{because(says.refusal)}"
+    when, when_s = f"in {span(says.retry_in_s)}", facts.now_s + says.retry_in_s
+    taken_s = facts.now_s - (says.taken_s or 0.0)
+    if says.reason == says.refusal:
+        limit = "" if says.restarts_max is None else f"; after more than {times(says.restarts_max)} it goes elsewhere"
+        text = f"{refuses}. It is asked again {when}{limit}."
+        return Cause(Wait.DEVICE, [text, *_link(says)], "the device is asked again", when_s, taken_s)
+    text = f"{refuses}. It is to go elsewhere{because(says.reason)}. It is tried again {when}."
+    return Cause(Wait.HAND_OFF, [text, *_link(says)], "the move is tried again", when_s, taken_s)
 
 
 def _moving(says: OwnerSays, taken: str) -> str:
