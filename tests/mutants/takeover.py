@@ -8,7 +8,7 @@ CLOSED = "tests/integration/test_closed_connections.py"
 CUT_OFF = "tests/scenarios/test_cut_off_supervisor.py"
 MOVES = "tests/unit/test_supervision_moves.py"
 GUARD = "services/device-guard/treeward/device_guard/guard.py"
-GUARD_TEST = "tests/integration/test_device_guard.py"
+GUARD_TEST = "tests/integration/test_device_guard_isolation.py"
 ENGINE = "services/device-simulator/treeward/device_simulator/engine.py"
 
 TAKEOVER = (
@@ -187,6 +187,38 @@ TAKEOVER = (
         S + "pod_moves.py",
         'unit.operation == "destroy" and unit.mark is None and',
         'unit.operation == "destroy" and',
+        (ISOLATION,),
+    ),
+    Mutant(
+        "what comes back to an isolated host does not pause",
+        "6.isolated",
+        S + "pod_moves.py",
+        '        row.not_before_s = now_s + self._limits.busy_retry_max_s\n        row.reason = f"host',
+        '        row.reason = f"host',
+        (ISOLATION,),
+    ),
+    Mutant(
+        "nobody says that it comes back",
+        "6.isolated",
+        S + "zone_owner.py",
+        "            event.left = host  #",
+        "            pass  #",
+        (ISOLATION,),
+    ),
+    Mutant(
+        "a host that its device has isolated stays open",
+        "6.isolated",
+        S + "pod_drift.py",
+        "            self._log.found_isolated(row, now_s)\n",
+        "            pass\n",
+        (ISOLATION,),
+    ),
+    Mutant(
+        "nobody looks after the host of what is fenced",
+        "6.isolated",
+        S + "pod_owner.py",
+        "                self.drift.on_isolated(row, now_s)\n",
+        "",
         (ISOLATION,),
     ),
     # suspicion by report (section 4)

@@ -10,7 +10,7 @@ from treeward.schemas.events import DeviceOutcome, Event, EventType, Outcome, Ve
 from treeward.schemas.mailbox import Mark, Message
 from treeward.schemas.presence import Heartbeat, Holding
 from treeward.supervision.children import Children
-from treeward.supervision.effects import Append, Call, Effect, Submit, Synchronize
+from treeward.supervision.effects import Append, Call, Effect, Fetch, Observe, Submit, Synchronize
 from treeward.supervision.limits import Limits
 from treeward.supervision.pod_owner import PodOwner
 from treeward.supervision.zone_owner import ZoneOwner
@@ -295,3 +295,90 @@ def test_what_is_on_its_way_is_not_asked_to_move_again() -> None:
     )  # fmt: skip
     zone.on_event(9, left, 10.0)
     assert submitted(zone, 60) == []
+
+
+def test_what_comes_back_to_the_host_that_it_was_let_go_of_pauses_before_it_is_let_go_again() -> None:
+    """The log says that host h1 is open, its device says that it is isolated, and there is no other."""
+    zone = zone_with_an_isolated_host({"type": EventType.COMPLETED, "pod": "pod-1", "host": "h1"})
+    open_: dict[str, Any] = {"definition": {"pod": "pod-1", "cpus": 8, "memory_mib": 4096}, "pod": "pod-1"}
+    for position, (id_, more) in enumerate((("h1", open_), ("h2", open_ | {"draining": True})), 10):
+        event = Event(type=EventType.COMPLETED, zone="zone-a", kind="host", id=id_, at=AT, life=1, **more)
+        zone.on_event(position, event, 0.0)
+    unit = Message(epoch=EPOCH, life=EPOCH, ticket=6, previous=0, operation="stop")
+    zone.on_message("vm.web-1", unit, 0.0)
+    told: dict[str, Any] = {
+        "left": "h1",
+        "left_pod": "pod-1",
+        "existed": True,
+        "emptied": True,
+        "ticket": 6,
+        "answered": 5,
+    }
+    let_go = Event(
+        type=EventType.HANDED_OFF, zone="zone-a", kind="vm", id="web-1", at=AT, life=1, definition={"cpus": 1}, **told
+    )
+    zone.on_fetched("vm.web-1", 20, let_go, 0.0)
+    back = said(take(zone))
+    assert (back.type, back.host, back.left) == (EventType.PLACED, "h1", "h1")
+    pod = owner()
+    pod.on_message("vm.web-1", unit.model_copy(update={"life": 21}), 0.0)
+    pod.on_fetched("vm.web-1", 21, back, 0.0)
+    assert not [effect for effect in take(pod) if isinstance(effect, Synchronize)]
+    pod.tick(pod.limits.busy_retry_max_s)
+    (request,) = take(pod)
+    assert isinstance(request, Synchronize)
+    assert not owner_began_at_once_elsewhere(back.model_copy(update={"left": None}), unit).rows["vm.web-1"].not_before_s
+
+
+def owner_began_at_once_elsewhere(placed: Event, unit: Message) -> PodOwner:
+    """The same `placed` of what was not let go of there."""
+    pod = owner()
+    pod.on_message("vm.web-1", unit.model_copy(update={"life": 21}), 0.0)
+    pod.on_fetched("vm.web-1", 21, placed, 0.0)
+    return pod
+
+
+def host_event(**fields: Any) -> Event:
+    told: dict[str, Any] = {"type": EventType.COMPLETED, "pod": "pod-1", "host": "host-1", "answered": 3, "ticket": 3}
+    told |= {"definition": {"cpus": 1}} | fields
+    return Event(zone="zone-a", kind="host", id="host-1", at=AT, life=11, **told)
+
+
+def looked_at(pod: PodOwner, **event: Any) -> list[Effect]:
+    """Something on the host is told to be fenced; the host is looked after, and found isolated."""
+    (request,) = sent(pod, "vm.web-1", "stop")
+    assert isinstance(request, Synchronize)
+    pod.on_answer("vm.web-1", request.token, Answer(seq=1, status=Status.UNREACHABLE, isolated=True), 0.0)
+    (fetch,) = (effect for effect in take(pod) if isinstance(effect, Fetch))
+    pod.on_fetched(fetch.key, 16, host_event(**event), 0.0)
+    (look,) = take(pod)
+    assert (fetch.key, isinstance(look, Observe)) == (HOST, True)
+    assert isinstance(look, Observe)
+    pod.on_answer(HOST, look.token, Answer(seq=2, status=Status.UNREACHABLE, isolated=True, **THERE), 0.0)
+    return take(pod)
+
+
+@pytest.mark.parametrize("status", [Status.OK, Status.UNREACHABLE])
+def test_a_host_that_its_device_has_isolated_is_closed_in_the_log_as_well(status: Status) -> None:
+    pod = owner()
+    (fetch,) = looked_at(pod)
+    assert isinstance(fetch, Fetch)
+    pod.on_fetched(HOST, 16, host_event(), 0.0)
+    (request,) = take(pod)
+    assert isinstance(request, Synchronize)
+    pod.on_answer(HOST, request.token, Answer(seq=3, status=status, high=EPOCH, isolated=True, **THERE), 0.0)
+    events = [event for effect in take(pod) if isinstance(effect, Append) for event in effect.events]
+    found = events[0]
+    assert (found.type, found.isolated, found.draining) == (EventType.DRIFTED, True, True)
+    assert found.reason == "its device has isolated it, although no unit of work has asked for that"
+    assert (found.definition, found.removed, found.drift) == ({"cpus": 1}, False, None)
+    assert not [event for event in events[1:] if event.type is EventType.DRIFTED]
+
+
+def test_what_the_log_says_of_a_host_already_is_not_said_again_and_many_on_it_ask_once() -> None:
+    pod = owner()
+    assert looked_at(pod, isolated=True) == []
+    (request,) = sent(pod, "vm.web-2", "stop")
+    assert isinstance(request, Synchronize)
+    pod.on_answer("vm.web-2", request.token, Answer(seq=1, status=Status.UNREACHABLE, isolated=True), 0.0)
+    assert not [effect for effect in take(pod) if isinstance(effect, Fetch)]

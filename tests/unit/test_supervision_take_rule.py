@@ -90,7 +90,8 @@ def test_what_leaves_while_it_restarts_gives_its_place_to_who_waits() -> None:
     owner.fold.on_message("vm.web-2", message(6), 0.0)
     owner.fold.on_fetched("vm.web-2", PLACED, owner.last.model_copy(update={"id": "web-2"}), 0.0)
     assert [type(effect) for effect in owner.take()] == [Fetch], "it waits for its turn"
-    (append,) = owner.answer(synchronize, Status.UNREACHABLE, isolated=True, high=PLACED, last=3, begun=3)
+    effects = owner.answer(synchronize, Status.UNREACHABLE, isolated=True, high=PLACED, last=3, begun=3)
+    (append,) = (effect for effect in effects if isinstance(effect, Append))
     assert said(append).type is EventType.HANDED_OFF
     owner.store(append)
     owner.fold.tick(1.0)

@@ -25,10 +25,14 @@ from treeward.supervision.drift import (
 )
 from treeward.supervision.effects import Abandon, Fetch, Observe, Synchronize
 from treeward.supervision.idle_rows import IdleRows
+from treeward.supervision.isolation import knows_record
 from treeward.supervision.knowledge import pod_of
 from treeward.supervision.pod_log import PodLog
 from treeward.supervision.pod_policies import PodPolicies
 from treeward.supervision.row import Phase, Row
+
+HOST_LOOK_S = 5.0
+"""A host is looked after so often at most, however much on it is found to be fenced."""
 
 
 class Look(NamedTuple):
@@ -36,6 +40,7 @@ class Look(NamedTuple):
 
     desired: Desired
     known: Drift | None
+    isolated: bool
 
 
 class PodDrift:
@@ -54,6 +59,8 @@ class PodDrift:
         self.asked: dict[int, Look] = {}
         """Token of an observation -> what it is compared with."""
         self._fetching: set[str] = set()
+        self._look_again_s: dict[str, float] = {}
+        """Host on which something was fenced -> when it may be looked after again; so many as the pod has hosts."""
         self._emptied: dict[str, int] = {}
         """What is accepted to be gone, and the life in which its device was told so."""
         self._log = log
@@ -86,7 +93,7 @@ class PodDrift:
         desired = desired_by(event)
         if desired is not None:
             token = self._alarms.expect(key, now_s)
-            self.asked[token] = Look(desired, standing_drift(event))
+            self.asked[token] = Look(desired, standing_drift(event), event.isolated)
             self._log.effects.append(Observe(key, token))
 
     def on_observed(self, key: str, token: int, answer: Answer, now_s: float) -> Row | None:
@@ -95,7 +102,8 @@ class PodDrift:
         row = self._rows.get(key)
         wrong = find_drift(look.desired, answer) is not None
         mended = look.known is not None and answer.status is Status.OK and not wrong
-        if not (wrong or mended) or (row is not None and not row.idle):
+        fenced = _is_isolated(key, answer) and not look.isolated
+        if not (wrong or mended or fenced) or (row is not None and not row.idle):
             return None
         self.suspects.add(key)
         row = row or self._resting.wake(key, self._rows)
@@ -114,6 +122,12 @@ class PodDrift:
         if self.asked.pop(token, None) is not None:
             self._log.effects.append(Abandon(token))
 
+    def on_isolated(self, row: Row, now_s: float) -> None:
+        """Its device has fenced the host that it is on. The log is to say so too, or more would be placed there."""
+        if row.host is not None and now_s >= self._look_again_s.get(row.host, 0.0):
+            self._look_again_s[row.host] = now_s + HOST_LOOK_S
+            self.look(f"host.{row.host}")
+
     # --- what a device says of a row -----------------------------------------------------------------------------
 
     def remember(self, key: str, event: Event) -> None:
@@ -124,7 +138,7 @@ class PodDrift:
         elif self._log.drifts:
             self._log.drifts.pop(key, None)
 
-    def learn(self, row: Row, answer: Answer) -> Found | None:
+    def learn(self, row: Row, answer: Answer, now_s: float) -> Found | None:
         """The device has accepted the life: take over what it tells, but keep what is desired where others changed it.
 
         What is about to be made again, or to move, has no drift: what the device has of it then is taken as it is.
@@ -134,7 +148,21 @@ class PodDrift:
         found = find_drift(desired, answer)
         if found is not None:
             row.definition = desired.definition
+        self._learn_isolation(row, answer, now_s)
         return found
+
+    def turned_away(self, row: Row, answer: Answer, now_s: float) -> None:
+        """Its device could not take it: a mere look waits for its next round. A host that is off may be fenced too."""
+        self.suspects.discard(row.key)
+        if knows_record(answer, row.life):
+            self._learn_isolation(row, answer, now_s)
+
+    def _learn_isolation(self, row: Row, answer: Answer, now_s: float) -> None:
+        """A host that its device has isolated, and no unit: the log says so from now on, and nothing waits for that."""
+        by_unit = row.hand is not None and row.hand.operation == "isolate"  # its outcome will say so
+        if _is_isolated(row.key, answer) and not row.isolated and not by_unit:
+            row.isolated = row.draining = True
+            self._log.found_isolated(row, now_s)
 
     def settle(self, row: Row, found: Found | None, now_s: float) -> None:
         """Say what is to be said of it. Nothing in hand waits for that; a row with nothing in hand does."""
@@ -178,6 +206,11 @@ class PodDrift:
                 row.definition = desired
             else:
                 del self._log.drifts[row.key]
+
+
+def _is_isolated(key: str, answer: Answer) -> bool:
+    """Whether a device tells of a host that it is isolated; of what is on one it tells the same of that."""
+    return answer.isolated and key.startswith("host.")
 
 
 def _sentence(found: Found) -> str:

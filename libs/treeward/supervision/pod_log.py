@@ -8,6 +8,7 @@ from treeward.supervision.row import Phase, Row
 
 TRIED_MAX = 16
 """Hosts that are remembered to have been tried: where there are more, those of long ago are tried again."""
+FOUND_ISOLATED = "its device has isolated it, although no unit of work has asked for that"
 
 
 class PodLog:
@@ -123,6 +124,11 @@ class PodLog:
         if event.removed:
             event.pod = event.host = event.reserves = None
         self._commit(row, event, "gone" if event.removed else "drifted")
+
+    def found_isolated(self, row: Row, now_s: float) -> None:
+        """Its device has isolated it, and no unit of work has; nothing waits for that."""
+        event = self._event(row, EventType.DRIFTED, now_s, reason=FOUND_ISOLATED)
+        self.effects.append(Append((event,), self.token()))
 
     def release(self, row: Row, ticket: int, now_s: float) -> None:
         """It is let out of its quarantine."""

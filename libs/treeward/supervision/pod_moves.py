@@ -113,6 +113,11 @@ class PodMoves:
             row.verdict = Verdict.MAYBE_STARTED
         self._log.hand_off(row, now_s, reason, last_unknown=doubt, emptied=True)  # what is fenced holds nothing
 
+    def pause(self, row: Row, now_s: float) -> None:
+        """It is back where it was let go of, since there is no other place: that is not tried without a pause."""
+        row.not_before_s = now_s + self._limits.busy_retry_max_s
+        row.reason = f"host {row.host} was isolated, and there was no other place"
+
     def abandon(self, row: Row, now_s: float) -> None:
         """Its pod was isolated: nothing there acts again, and nobody can be asked any more (ADR 14).
 

@@ -7,7 +7,7 @@ called.
 """
 
 from treeward.schemas.device import Answer, Status
-from treeward.schemas.events import Event, Outcome, Verdict
+from treeward.schemas.events import Event, EventType, Outcome, Verdict
 from treeward.schemas.mailbox import Message
 from treeward.schemas.places import PlaceSaid
 from treeward.schemas.specs import readable_definition
@@ -35,14 +35,7 @@ class PodOwner:
     """The fold of one pod in one epoch. Inputs are methods; effects gather in `effects` until the caller takes them."""
 
     def __init__(
-        self,
-        zone: str,
-        pod: str,
-        epoch: int,
-        limits: Limits,
-        *,
-        isolated: bool = False,
-        policies: Said = None,
+        self, zone: str, pod: str, epoch: int, limits: Limits, *, isolated: bool = False, policies: Said = None
     ) -> None:
         self.zone = zone
         self.pod = pod
@@ -117,6 +110,8 @@ class PodOwner:
             del self.rows[key]
             return
         row.remember(event, position, self.epoch)
+        if event.type is EventType.PLACED and event.left is not None:
+            self._moves.pause(row, now_s)
         self.drift.remember(key, event)
         for message in early_of(early, row.life):
             if message.released > row.released:
@@ -327,6 +322,7 @@ class PodOwner:
         known = answer if knows_record(answer, row.life) else None
         if not row.key.startswith("host."):
             if answer.isolated:
+                self.drift.on_isolated(row, now_s)
                 self._moves.let_go(row, answer.reason or "its host is isolated", known, now_s)
             return answer.isolated
         if unit.operation != "isolate" or (known is None and not calls_unheard(unit, now_s)):
@@ -351,7 +347,7 @@ class PodOwner:
         self._recovery.accepted(row, now_s)
         row.retries = row.refusals = 0
         row.reason = None
-        found = self.drift.learn(row, answer)
+        found = self.drift.learn(row, answer, now_s)
         made, row.make = row.make, False
         if row.hand is not None:
             learn_verdict(row, row.hand, answer, self.epoch)
@@ -367,7 +363,7 @@ class PodOwner:
 
     def _try_again(self, row: Row, answer: Answer, now_s: float) -> None:
         """The device could not: ask again, more and more rarely; a mere look waits for its next round."""
-        self.drift.suspects.discard(row.key)
+        self.drift.turned_away(row, answer, now_s)
         row.phase = Phase.INITIALIZED
         row.reason = answer.reason or answer.status.value
         row.not_before_s = now_s + doubled(self.limits.busy_retry_min_s, self.limits.busy_retry_max_s, row.retries)

@@ -326,6 +326,8 @@ class ZoneOwner:
         event.tried = came.tried if came is not None else ()
         moved = came is not None and (host != came.left or came.moved == unit.ticket)
         event.moved = unit.ticket if moved else 0  # back where it was: not moved
+        if came is not None and came.emptied and came.to is None and host == came.left:
+            event.left = host  # it was let go of there, and may be again: not without a pause
         self._commit(row, event, "placed", Work(unit, row.taken_s, 0.0, now_s))
 
     def _fill(self, host_name: str | None, now_s: float) -> None:

@@ -133,7 +133,9 @@ class Event(BaseModel):
     )
     moved: int = Field(default=0, ge=0, description="the ticket for which it was last moved to another host")
     left: str | None = Field(
-        default=None, description="`handed_off`: the host that it left, whose room is kept until it is placed"
+        default=None,
+        description="`handed_off`: the host that it left, whose room is kept until it is placed; "
+        "`placed`: it was let go of there, since that host was isolated, and there is no other place",
     )
     left_pod: str | None = Field(default=None, description="`handed_off`: the pod of that host")
     to: str | None = Field(default=None, description="`leaving`, `handed_off`: the host that is kept for it")
