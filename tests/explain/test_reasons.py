@@ -7,7 +7,7 @@ from tests.explain.page import masked, page
 from tests.explain.reasons import reasons
 from tests.explain.told import Reason, Told, told
 from tests.explain.trouble import SMALL, TOGETHER, asks_for_help, pods_beyond_help
-from tests.support.world import ZONE, world
+from tests.support.world import ZONE, World, world
 
 from treeward.schemas import streams
 from treeward.schemas.address import ROOT
@@ -98,16 +98,21 @@ def test_all_who_have_to_let_go_are_named() -> None:
     )
 
 
+def told_by_a_new_dispatcher(centre: World) -> ExplainAnswer:
+    """Why a unit waits that was submitted to a dispatcher which has just begun."""
+    centre.programs["orchestrator-1"].kill()
+    centre.run_for(1.0)
+    centre.start("orchestrator-1")
+    waiting = centre.submit("vm.web-1", "stop")
+    centre.run_for(10.0)
+    return centre.explain(ticket=waiting)
+
+
 def test_who_paused_is_known_to_a_dispatcher_that_has_only_just_begun() -> None:
     with world() as centre:
         centre.done("vm.web-1", "create", spec=SMALL)
         centre.done("vm.web-1", "pause", reason="looks odd", by="ada")
-        centre.programs["orchestrator-1"].kill()
-        centre.run_for(1.0)
-        centre.start("orchestrator-1")
-        waiting = centre.submit("vm.web-1", "stop")
-        centre.run_for(10.0)
-        answer = centre.explain(ticket=waiting)
+        answer = told_by_a_new_dispatcher(centre)
     assert [(each.ticket, each.reason) for each in answer.steered] == [(4, "looks odd (by ada)")]
 
 
@@ -119,12 +124,7 @@ def test_who_paused_is_known_when_something_behind_the_pause_has_been_cancelled(
         centre.submit("vm.web-1", "cancel", ticket=cancelled)
         centre.until(lambda: (ZONE, cancelled) in centre.answered, "its outcome")
         centre.server.purge(streams.work(ZONE), cancelled + 1)  # as dispatchers do when a thousand are answered
-        centre.programs["orchestrator-1"].kill()
-        centre.run_for(1.0)
-        centre.start("orchestrator-1")
-        waiting = centre.submit("vm.web-1", "stop")
-        centre.run_for(10.0)
-        answer = centre.explain(ticket=waiting)
+        answer = told_by_a_new_dispatcher(centre)
     assert [(each.ticket, each.reason) for each in answer.steered] == [(4, "looks odd (by ada)")]
 
 
