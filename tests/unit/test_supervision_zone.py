@@ -5,7 +5,8 @@ from typing import Any, TypeVar
 
 from treeward.schemas.events import Event, EventType
 from treeward.schemas.mailbox import Message
-from treeward.supervision.effects import Append, Effect
+from treeward.supervision.draining import TRIED_PER_STEP
+from treeward.supervision.effects import Append, Effect, Submit
 from treeward.supervision.limits import Limits
 from treeward.supervision.zone_owner import ZoneOwner
 
@@ -76,3 +77,24 @@ def test_what_waits_for_a_place_is_tried_again_when_a_pod_is_open_again() -> Non
     assert appended(owner)[1] == [(EventType.COMPLETED, "pod.p1")]
     owner.tick(0.2)
     assert appended(owner)[1] == [(EventType.PLACED, "vm.web-1")]
+
+
+def test_a_full_pod_is_emptied_a_slice_at_a_time_and_nobody_is_asked_twice() -> None:
+    owner = owner_with_a_host(draining=True)
+    owner.on_event(4, event(EventType.CLAIMED, "pod.p2", definition={}, answered=4), 0.0)
+    room = {"pod": "p2", "cpus": 9999, "memory_mib": 1 << 30}
+    owner.on_event(5, event(EventType.COMPLETED, "host.h9", definition=room, pod="p2", host="h9", answered=5), 0.0)
+    keys = [f"vm.web-{number}" for number in range(900)]
+    for position, key in enumerate(keys, 30):
+        host = f"h{position % 3}"
+        if position < 33:
+            owner.on_event(6 + position % 3, event(EventType.COMPLETED, f"host.{host}", definition=HOST, pod="p1"), 0.0)
+        owner.on_event(position, event(EventType.COMPLETED, key, definition=VM, pod="p1", host=host), 0.0)
+    asked: list[str] = []
+    for now_s in range(1, 20):
+        owner.tick(float(now_s))
+        step = [unit.key for unit in effects(owner, Submit)]
+        assert len(step) <= TRIED_PER_STEP
+        asked += step
+    assert sorted(asked) == sorted(keys)
+    assert owner.describe("pod.p1", 20.0)["draining"] == {"left": 900, "waiting": 0}

@@ -27,11 +27,14 @@ class Draining:
         self._epoch = epoch
         self._asked: dict[str, str] = {}
         self._not_before_s: dict[str, float] = {}
+        self._hosts: deque[str] = deque()
+        """Closed hosts that this round has still to look at; what is on the one before them is in `_to_try`."""
         self._to_try: deque[str] = deque()
         self._leaving: dict[str, str] = {}
-        """What is on its way since an earlier round -> which host it left."""
-        self._stranded: set[str] = set()
-        """What was let go when its host was isolated, and whose unit was answered by that: no other brings it on."""
+        """What this round saw on its way -> which host it left."""
+        self._left_before: dict[str, str] = {}
+        """The same of the round before. What is in both was let go when its host was isolated, and its unit was
+        answered by that: no other brings it on."""
         self._next_round_s = 0.0
         self._units = 0
 
@@ -45,10 +48,12 @@ class Draining:
 
     def decide(self, placing: Placing, now_s: float) -> list[Submit]:
         """The units that are to be submitted now: a slice, so that a full pod does not hold up the loop."""
-        if not self._to_try:
+        if not self._to_try and not self._hosts:
             if now_s < self._next_round_s:
                 return []
             self._begin_round(placing, now_s)
+        while self._hosts and len(self._to_try) < TRIED_PER_STEP:
+            self._to_try += placing.where.places.on_host.get(self._hosts.popleft(), ())
         placed, hosts = placing.where.places.placed, placing.where.places.hosts
         allowed = set(placing.pods.open())
         units = []
@@ -56,10 +61,14 @@ class Draining:
             key = self._to_try.popleft()
             place = placed.get(key)
             host = hosts.get(place.host) if place is not None else None
-            if place is None or host is None or not (host.closed or host.pod not in allowed):
+            if place is None or not (place.pod not in allowed or (host is not None and host.closed)):
                 continue
-            if place.leaving and key not in self._stranded:
-                continue
+            if place.leaving:
+                if is_reservation(key):
+                    continue
+                self._leaving[key] = place.host
+                if self._left_before.get(key) != place.host:
+                    continue
             if self._asked.get(key) == place.host or now_s < self._not_before_s.get(key, 0.0):
                 continue
             said = placing.find_for(key, now_s) if not place.leaving else None
@@ -77,32 +86,29 @@ class Draining:
         return units
 
     def _begin_round(self, placing: Placing, now_s: float) -> None:
-        """What stands on closed hosts now; whatever has left them needs no memory any more."""
+        """The hosts that are closed now; what has left them needs no memory any more. A million may be on them."""
         self._next_round_s = now_s + ROUND_S
-        on_host = placing.where.places.on_host
-        self._to_try = deque(key for name in placing.closed_hosts() for key in on_host.get(name, ()))
-        there = set(self._to_try)
-        before, placed = self._leaving, placing.where.places.placed
-        self._leaving = {
-            key: placed[key].host for key in self._to_try if placed[key].leaving and not is_reservation(key)
-        }
-        self._stranded = {key for key, host in self._leaving.items() if before.get(key) == host}
+        self._hosts = deque(placing.closed_hosts())
+        self._left_before, self._leaving = self._leaving, {}
+        closed, placed = set(self._hosts), placing.where.places.placed
         for known in (self._asked, self.waiting, self._not_before_s):
-            for key in [key for key in known if key not in there]:
+            for key in [key for key in known if key not in placed or placed[key].host not in closed]:
                 del known[key]
 
     def describe(self, placing: Placing, key: str) -> dict[str, object] | None:
         """How far the emptying of a host, a pod or the zone is: what is left there, and why it does not leave."""
         kind, _, name = key.partition(".")
         places = placing.where.places
-        names = [
+        names = {
             host
             for host in placing.closed_hosts()
-            if kind == "zone" or (kind == "host" and host == name) or (kind == "pod" and places.hosts[host].pod == name)
-        ]
-        left = [other for host in names for other in places.on_host.get(host, ()) if not is_reservation(other)]
-        waiting = [other for other in left if other in self.waiting]
+            if kind == "zone"
+            or (kind == "host" and host == name)
+            or (kind == "pod" and placing.where.pod_of_host(host) == name)
+        }
+        left = sum(len(places.on_host.get(host, ())) for host in names) - placing.where.kept_on(names)
+        waiting = [other for other in self.waiting if other in places.placed and places.placed[other].host in names]
         if not left:
             return None
-        said: dict[str, object] = {"left": len(left), "waiting": len(waiting)}
+        said: dict[str, object] = {"left": left, "waiting": len(waiting)}
         return said | ({"first": waiting[0], "reason": self.waiting[waiting[0]]} if waiting else {})

@@ -4,6 +4,8 @@ What it is told may come in any order; an event older than what is known of its 
 ahead of the log, and a place that was given away is counted before its event is read.
 """
 
+from collections.abc import Collection
+
 from treeward.schemas.events import Event, EventType
 from treeward.schemas.standing import Standing
 from treeward.supervision.knowledge import pod_of
@@ -82,9 +84,18 @@ class WhoIsWhere:
         self._given[f"host.{name}"] = 0
         self._unmade[name] = pod
 
-    def has_hosts(self, pod: str) -> bool:
-        """Whether a host is placed in the pod, made or not."""
-        return pod in self._unmade.values() or any(host.pod == pod for host in self.places.hosts.values())
+    def has_anything(self, pod: str) -> bool:
+        """Whether a host is placed in the pod, made or not, or something is that was on one."""
+        if pod in self._unmade.values() or any(host.pod == pod for host in self.places.hosts.values()):
+            return True
+        return any(place.pod == pod for place in self.places.placed.values())
+
+    def pod_of_host(self, name: str) -> str | None:
+        """The pod of a host; of one that is gone, that of what was on it."""
+        host = self.places.hosts.get(name)
+        if host is not None:
+            return host.pod
+        return next((self.places.placed[key].pod for key in self.places.on_host.get(name, ())), None)
 
     def _fold(self, key: str, event: Event) -> str | None:
         pod = pod_of(event)
@@ -124,6 +135,10 @@ class WhoIsWhere:
         """The host on which a place is kept for it."""
         place = self.places.placed.get(_reservation(key))
         return place.host if place is not None else None
+
+    def kept_on(self, hosts: Collection[str]) -> int:
+        """How many places are kept on these hosts for what is not there."""
+        return sum(self.places.placed[_reservation(key)].host in hosts for key in self._reserved)
 
     def unreserve(self, key: str) -> None:
         """It needs no place kept for it."""
