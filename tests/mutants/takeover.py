@@ -263,6 +263,14 @@ TAKEOVER = (
         (CUT_OFF,),
     ),
     Mutant(
+        "who sleeps often never misses the dead",
+        "4.itself",
+        S + "children.py",
+        "            if instance.spared and away_s is not None:\n",
+        "            if False:\n",
+        (CHILDREN,),
+    ),
+    Mutant(
         "who is cut off claims root",
         "4.itself",
         "services/orchestrator/treeward/orchestrator/orchestrator.py",

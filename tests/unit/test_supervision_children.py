@@ -173,6 +173,36 @@ def test_after_it_was_away_it_still_notices_who_is_really_silent() -> None:
     assert [claim.instance for claim in watching.run(1.0, obey=True)] == ["agent-2"]
 
 
+def test_who_is_dead_is_missed_by_a_supervisor_that_sleeps_again_and_again() -> None:
+    """After twice the time in which it listened at most, however seldom that is; whoever lives is left alone."""
+    watching = owned()
+    del watching.alive["agent-1"]
+    listened_s = 0.0
+    while not watching.claims:
+        watching.now_s += 1.0
+        watching.run(0.5)
+        listened_s += 0.5
+        assert listened_s <= 2 * LIMITS.suspicion_s + 0.5, "it is never missed"
+    assert watching.claims[0].instance == "agent-2"
+    assert watching.children.suspected_itself > 2
+
+
+def test_a_sleep_is_no_silence_of_those_who_were_just_heard_of() -> None:
+    watching = owned()
+    for _ in range(20):
+        watching.now_s += 1.0
+        assert watching.run(0.5) == []
+
+
+def test_who_was_cut_off_again_and_again_misses_the_dead_once_it_is_not_any_more() -> None:
+    watching = owned()
+    del watching.alive["agent-1"]
+    for _ in range(20):
+        assert watching.run(LIMITS.suspicion_s - 2 * STEP_S) == []
+        watching.children.suspect_itself(watching.now_s)
+    assert watching.run(LIMITS.suspicion_s + 2 * STEP_S)[0].instance == "agent-2"
+
+
 def test_an_older_claim_changes_nothing() -> None:
     watching = owned()
     watching.children.on_claimed(POD, "agent-2", 4, watching.now_s)

@@ -12,6 +12,7 @@ from treeward.supervision.effects import Cause, ClaimBranch
 from treeward.supervision.election import choose_instance
 from treeward.supervision.escalations import Escalations
 from treeward.supervision.limits import Limits
+from treeward.supervision.restart import doubled
 
 FORGET_INSTANCE_S = 60.0
 
@@ -24,6 +25,8 @@ class Instance:
     seen_s: float
     closed_s: float | None = None
     """When a server reported its connection closed; a heartbeat after that says that it has another."""
+    spared: bool = False
+    """It was given the whole time once more since it was heard of last."""
 
     def holds(self, branch: str, epoch: int) -> bool:
         """Whether it said that it acts for that branch in that epoch."""
@@ -145,11 +148,21 @@ class Children:
             and now_s - instance.seen_s <= self.limits.suspicion_s
         }
 
-    def suspect_itself(self, now_s: float) -> None:
-        """It is us who were away, or are cut off from the majority: everybody is given the whole time once more."""
+    def suspect_itself(self, now_s: float, *, away_s: float | None = None) -> None:
+        """It is us who were away for so long, or (None) are cut off: everybody is given the whole time once more.
+
+        Once, for being away: whoever has not been heard of since is only not blamed for the time in which we did not
+        listen, or one who is dead would never be missed by a supervisor that sleeps again and again. Who is cut off
+        can claim for nobody, so there it costs nothing: the first look that finds the majority there ends it.
+        """
         self.suspected_itself += 1
         for instance in self.instances.values():
-            instance.seen_s, instance.closed_s = now_s, None
+            if instance.spared and away_s is not None:
+                instance.seen_s = min(now_s, instance.seen_s + away_s)
+                if instance.closed_s is not None:
+                    instance.closed_s = min(now_s, instance.closed_s + away_s)
+            else:
+                instance.seen_s, instance.closed_s, instance.spared = now_s, None, True
 
     def decide(self, now_s: float) -> list[ClaimBranch]:
         """Whom to claim for, now; the same again until the claim is heard of.
@@ -158,7 +171,7 @@ class Children:
         """
         before_s, self.last_decided_s = self.last_decided_s, now_s
         if before_s is not None and now_s - before_s > self.limits.suspicion_s / 2:
-            self.suspect_itself(now_s)
+            self.suspect_itself(now_s, away_s=now_s - before_s)
         if now_s - self.began_s < 2 * self.limits.heartbeat_s:
             return []
         for name in [name for name, instance in self.instances.items() if now_s - instance.seen_s > FORGET_INSTANCE_S]:
@@ -235,7 +248,7 @@ class Children:
 
     def _had_its_time(self, branch: Branch, now_s: float) -> bool:
         """Whether its owner has had the time to begin, which grows with each claim that nobody acted on."""
-        grace_s = min(self.limits.backoff_s_max, self.limits.epoch_grace_s * 2.0 ** min(branch.failures, 16))
+        grace_s = doubled(self.limits.epoch_grace_s, self.limits.backoff_s_max, branch.failures)
         return now_s - max(branch.since_s, self.began_s) > max(grace_s, self.limits.epoch_grace_s)
 
     def _why_give_back(self, alive: dict[str, Instance]) -> tuple[Cause, str] | None:
