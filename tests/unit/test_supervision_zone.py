@@ -84,7 +84,7 @@ def test_a_full_pod_is_emptied_a_slice_at_a_time_and_nobody_is_asked_twice() -> 
     owner.on_event(4, event(EventType.CLAIMED, "pod.p2", definition={}, answered=4), 0.0)
     room = {"pod": "p2", "cpus": 9999, "memory_mib": 1 << 30}
     owner.on_event(5, event(EventType.COMPLETED, "host.h9", definition=room, pod="p2", host="h9", answered=5), 0.0)
-    keys = [f"vm.web-{number}" for number in range(900)]
+    keys = [f"vm.web-{number}" for number in range(3 * TRIED_PER_STEP)]
     for position, key in enumerate(keys, 30):
         host = f"h{position % 3}"
         if position < 33:
@@ -97,4 +97,7 @@ def test_a_full_pod_is_emptied_a_slice_at_a_time_and_nobody_is_asked_twice() -> 
         assert len(step) <= TRIED_PER_STEP
         asked += step
     assert sorted(asked) == sorted(keys)
-    assert owner.describe("pod.p1", 20.0)["draining"] == {"left": 900, "waiting": 0}
+    left = {"left": len(keys), "waiting": 0}
+    assert owner.describe("pod.p1", 20.0)["draining"] == left
+    owner.pods.zone_closed = True
+    assert owner.describe("zone.zone-a", 20.0)["draining"] == left, "places that are kept for them are not in the way"
