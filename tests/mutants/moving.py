@@ -365,7 +365,7 @@ MOVING = (
     Mutant(
         "a zone's answer forgets how it came",
         "S8.all S7.ticket",
-        S + "zone_owner.py",
+        S + "zone_log.py",
         "            event = event.model_copy(update={name: getattr(came, name) for name in HOW_IT_CAME})\n",
         "            pass\n",
         (UNPLACED,),

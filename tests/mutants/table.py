@@ -147,7 +147,7 @@ MUTANTS = (
         "a zone's fetch may be old",
         "S8.fresh",
         S + "zone_owner.py",
-        "self._fetch(row, max(message.seen, self._appended_up_to))",
+        "self._fetch(row, max(message.seen, self._log.stored_up_to))",
         "self._fetch(row, 0)",
         (ZONE_UNIT, UNPLACED),
     ),

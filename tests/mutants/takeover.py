@@ -40,7 +40,7 @@ TAKEOVER = (
     Mutant(
         "a doubt is not said",
         "6.isolated 6.verdict",
-        S + "zone_owner.py",
+        S + "zone_log.py",
         "            event.verdict = Verdict.MAYBE_STARTED\n",
         "            pass\n",
         (ISOLATION,),
@@ -200,7 +200,7 @@ TAKEOVER = (
     Mutant(
         "nobody says that it comes back",
         "6.isolated",
-        S + "zone_owner.py",
+        S + "zone_log.py",
         "            event.left = host  #",
         "            pass  #",
         (ISOLATION,),

@@ -7,13 +7,13 @@ is where, everything else is useful at once after a takeover.
 from typing import Any
 
 from treeward.schemas.address import SUPERVISED_KINDS
-from treeward.schemas.events import Event, EventType, Outcome, Verdict
+from treeward.schemas.events import Event, Outcome
 from treeward.schemas.mailbox import Message
 from treeward.schemas.places import PlaceAsked, PlaceSaid
 from treeward.schemas.standing import Standing
 from treeward.supervision import events
 from treeward.supervision.draining import Draining
-from treeward.supervision.effects import Append, Effect, Fetch, GiveUp, Work
+from treeward.supervision.effects import Effect, Fetch, GiveUp
 from treeward.supervision.gone import Gone
 from treeward.supervision.homeless import Waiting
 from treeward.supervision.knowledge import pod_of
@@ -27,10 +27,10 @@ from treeward.supervision.restoring import Restoring
 from treeward.supervision.unplaced import Unplaced
 from treeward.supervision.unplaced_step import Place, Supervise, decide_unplaced
 from treeward.supervision.who_is_where import WhoIsWhere
+from treeward.supervision.zone_log import ZoneLog
 
 SWEEP_EVERY_S = 1.0
 SWEPT_PER_TICK = 2_000
-HOW_IT_CAME = ("existed", "last", "left", "left_pod", "to", "emptied", "tried")
 
 
 class ZoneOwner:
@@ -40,16 +40,13 @@ class ZoneOwner:
         self.zone = zone
         self.epoch = epoch
         self.limits = limits
-        self.effects: list[Effect] = []
         self.rows: dict[str, Unplaced] = {}
         self.where = WhoIsWhere()
         self.pods = PodBook(epoch)
+        self._log = ZoneLog(zone, epoch, self.pods)
         self._placing = Placing(self.where, self.pods)
         self.stopping = False
         self.dropped = 0
-        self._tokens = 0
-        self._appended_up_to = epoch
-        self._waiting: dict[int, tuple[str, str]] = {}
         self.work_first = 0
         self._gone = Gone()
         self._draining = Draining(zone, epoch)
@@ -57,6 +54,15 @@ class ZoneOwner:
         self._swept_s = 0.0
         self._sweep: list[str] = []
         """Rows that this round of forgetting has still to look at."""
+
+    @property
+    def effects(self) -> list[Effect]:
+        """What was decided and not taken yet, in order."""
+        return self._log.effects
+
+    @effects.setter
+    def effects(self, effects: list[Effect]) -> None:
+        self._log.effects = effects
 
     # --- the fold of who is where --------------------------------------------------------------------------------
 
@@ -112,9 +118,7 @@ class ZoneOwner:
                 if row.fetching or row.hand or row.queue:
                     continue  # it comes back; its next outcome is remembered anew
                 del self.rows[key]
-            event = events.forgotten(self.zone, key, self.epoch, answered, now_s)
-            self._tokens += 1
-            self.effects.append(Append((event,), self._tokens))
+            self._log.say(events.forgotten(self.zone, key, self.epoch, answered, now_s))
 
     def on_message(self, key: str, message: Message, now_s: float) -> None:
         """A message came out of the zone's own partition."""
@@ -126,7 +130,7 @@ class ZoneOwner:
             row = self.rows[key] = Unplaced(key)
             row.early.append(message)
             row.used_s = now_s
-            self._fetch(row, max(message.seen, self._appended_up_to))
+            self._fetch(row, max(message.seen, self._log.stored_up_to))
             return
         row.used_s = now_s
         if row.fetching:
@@ -172,10 +176,7 @@ class ZoneOwner:
 
     def on_appended(self, token: int, position: int, now_s: float) -> None:
         """An append is in the log."""
-        self._appended_up_to = max(self._appended_up_to, position)
-        key, then = self._waiting.pop(token, ("", ""))
-        if then == "claimed":
-            return  # the log reader will tell
+        key, then = self._log.stored(token, position)
         row = self.rows.get(key)
         if row is None or row.token != token:
             return
@@ -192,17 +193,12 @@ class ZoneOwner:
 
     def quarantine_pod(self, pod: str, reason: str, now_s: float) -> None:
         """Claims do not help: the pod is claimed for nobody until somebody submits `release` (ADR 10)."""
-        event = self.pods.quarantine(pod, reason, now_s)
-        self._tokens += 1
-        self.effects.append(Append((event,), self._tokens))
+        self._log.say(self.pods.quarantine(pod, reason, now_s))
         self.claim_pod(pod, None, reason, now_s)
 
     def claim_pod(self, pod: str, instance: str | None, reason: str, now_s: float) -> None:
         """Name the next owner of a pod; the event says all else that its last one said (PROTOCOL S8, H11)."""
-        event = self.pods.claim(pod, instance, reason, now_s)
-        self._tokens += 1
-        self._waiting[self._tokens] = (pod, "claimed")
-        self.effects.append(Append((event,), self._tokens))
+        self._log.say(self.pods.claim(pod, instance, reason, now_s))
 
     def find_place(self, asked: PlaceAsked, now_s: float) -> PlaceSaid:
         """A place for what a pod's owner is to let go, kept from now on; or why there is none."""
@@ -275,7 +271,7 @@ class ZoneOwner:
             case Supervise():
                 self._supervise(row, unit, now_s)
             case Place(definition) if row.key.startswith("host."):
-                self._place_host(row, unit, definition, now_s)
+                self._place_host(row, definition, now_s)
             case Place(definition):
                 self._place(row, unit, definition, now_s)
 
@@ -290,12 +286,14 @@ class ZoneOwner:
                 obey(row, unit)
             self._answer(row, said.outcome, said.reason, now_s)
 
-    def _place_host(self, row: Unplaced, unit: Message, definition: dict[str, Any], now_s: float) -> None:
+    def _place_host(self, row: Unplaced, definition: dict[str, Any], now_s: float) -> None:
         """A host is placed in the pod that its definition names."""
         pod = str(definition.get("pod"))
         if self.pods.is_defined(pod):
-            self.where.give_host(row.key.partition(".")[2], pod)
-            self._append_placed(row, unit, pod, row.key.partition(".")[2], definition, now_s)
+            name = row.key.partition(".")[2]
+            self.where.give_host(name, pod)
+            self._log.placed(row, pod, name, definition, now_s)
+            self._on_said(row)
             return
         sentence = f"spec.pod: no pod {pod!r} is defined in {self.zone}; create it first, or name its ticket in `after`"
         self._answer(row, Outcome.REJECTED, sentence, now_s)
@@ -306,29 +304,8 @@ class ZoneOwner:
         if isinstance(given, str):
             row.reason = given
         else:
-            self._append_placed(row, unit, given.pod, given.host, definition, now_s, reason=given.reason)
-
-    def _append_placed(
-        self,
-        row: Unplaced,
-        unit: Message,
-        pod: str,
-        host: str,
-        definition: dict[str, Any],
-        now_s: float,
-        reason: str | None = None,
-    ) -> None:
-        came = row.came
-        existed = came is not None and came.existed
-        told = {"pod": pod, "host": host, "existed": existed, "reason": reason}
-        event = events.of_unplaced(self.zone, self.epoch, row, EventType.PLACED, now_s, **told)
-        event.definition, event.reserves = (definition, None) if existed else (None, definition)
-        event.tried = came.tried if came is not None else ()
-        moved = came is not None and (host != came.left or came.moved == unit.ticket)
-        event.moved = unit.ticket if moved else 0  # back where it was: not moved
-        if came is not None and came.emptied and came.to is None and host == came.left:
-            event.left = host  # it was let go of there, and may be again: not without a pause
-        self._commit(row, event, "placed", Work(unit, row.taken_s, 0.0, now_s))
+            self._log.placed(row, given.pod, given.host, definition, now_s, given.reason)
+            self._on_said(row)
 
     def _fill(self, host_name: str | None, now_s: float) -> None:
         """Room has come on a host: in ticket order, whatever fits now goes somewhere."""
@@ -343,29 +320,14 @@ class ZoneOwner:
             self._advance(row, now_s)
 
     def _answer(self, row: Unplaced, outcome: Outcome, reason: str | None, now_s: float) -> None:
-        unit = row.hand
-        assert unit is not None, "something is in hand"
-        told = {"reason": reason, "definition": row.definition}
-        event = events.of_unplaced(self.zone, self.epoch, row, EventType(outcome.value), now_s, **told)
-        event.answered = unit.ticket
-        if row.came is not None and row.came.last_unknown and row.came.ticket == unit.ticket:
-            event.verdict = Verdict.MAYBE_STARTED
-        if event.kind == "pod":
-            self.pods.note(event)
+        self._log.answer(row, outcome, reason, now_s)
+        if row.key.startswith("pod."):
             self._placing.homeless.try_all()  # it may be open for what waits now
-        came = row.came
-        if came is not None:  # it is still handed off, and the next reader must know how
-            event = event.model_copy(update={name: getattr(came, name) for name in HOW_IT_CAME})
-        self._commit(row, event, "answered", Work(unit, row.taken_s, 0.0, now_s))
+        self._on_said(row)
 
-    def _commit(self, row: Unplaced, event: Event, then: str, work: Work | None) -> None:
-        assert row.hand is not None, "only a unit in hand makes this owner append"
+    def _on_said(self, row: Unplaced) -> None:
+        """What ends the unit in hand is on its way: it waits for no place any more, nor is its address forgotten."""
+        assert row.hand is not None, "it is in hand until the log has it"
         self._placing.homeless.drop(row.hand.ticket)
         if row.key.partition(".")[0] not in SUPERVISED_KINDS:  # those are never forgotten
             self._gone.keep(row.key, row.hand.ticket)
-        row.reason = None
-        row.committing = True
-        self._tokens += 1
-        row.token = self._tokens
-        self._waiting[row.token] = (row.key, then)
-        self.effects.append(Append((event,), row.token, work))
