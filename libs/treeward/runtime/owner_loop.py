@@ -6,12 +6,13 @@ Nothing here decides. It ends by itself only by giving up: refused by log or dev
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from treeward.bus.interface import AppendResult, BusError, Guard, InDoubt, Reader, Refused, Since, Stored
 from treeward.runtime import codec
 from treeward.runtime.context import Context
 from treeward.runtime.device_client import Device
+from treeward.runtime.device_requests import fields_of
 from treeward.runtime.last_events import LastEvents
 from treeward.runtime.owner_telemetry import OwnerTelemetry
 from treeward.runtime.tasks import Tasks
@@ -59,13 +60,6 @@ class DeviceOwner(Owner, Protocol):
     def on_answer(self, key: str, token: int, answer: Answer, now_s: float) -> None: ...  # noqa: D102
 
     def on_place(self, key: str, token: int, said: PlaceSaid | None, now_s: float) -> None: ...  # noqa: D102
-
-
-def _for_device(kind: str, spec: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A spec as a device sees it: the policies of a host are its process's affair."""
-    if kind != "host" or not spec or "policies" not in spec:
-        return spec
-    return {name: value for name, value in spec.items() if name != "policies"}
 
 
 class OwnerLoop:
@@ -237,22 +231,9 @@ class OwnerLoop:
 
     def _request(self, effect: effects.DeviceRequest) -> None:
         assert self._device is not None, "only an owner with a device asks one"
-        kind, _, id_ = effect.key.partition(".")
         begun_s = self._now_s
         trace = self.telemetry.begin_request(effect)
-        fields: dict[str, Any] = {"zone": self.zone, "kind": kind, "id": id_}
-        if isinstance(effect, effects.Observe):
-            fields["verb"] = "observe"
-        else:
-            fields |= {"life": effect.life, "owner": self.context.instance, "host": effect.host}
-            if isinstance(effect, effects.Call):
-                unit = effect.message
-                spec = _for_device(kind, unit.spec)
-                fields |= {
-                    "verb": "call", "ticket": unit.ticket, "operation": unit.operation, "spec": spec, "trace": trace,
-                }  # fmt: skip
-            else:
-                fields |= {"verb": "synchronize", "definition": effect.definition, "absent": effect.absent}
+        fields = fields_of(effect, zone=self.zone, owner=self.context.instance, trace=trace)
 
         def done(answer: Answer) -> None:
             self._requests.pop(effect.token, None)
