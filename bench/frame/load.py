@@ -170,7 +170,7 @@ class Client:
         while not schedule.over:
             for due_s in schedule.due(perf_counter()):
                 self.send(next(following), body, due_s)
-            await asyncio.sleep(0.0005)
+            await asyncio.sleep(0.001)
         await self.settled()
         return Window(perf_counter() - begun_s, count, self.latencies_s)
 
