@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("--servers", type=int, default=3, choices=(1, 3), help="NATS servers")
     parser.add_argument("--kinds", metavar="KIND,...", help="only these, in this order, again and again")
     parser.add_argument("--gap", type=float, default=3.0, help="with --kinds: seconds between two faults")
+    parser.add_argument("--disk-mib", type=int, default=0, metavar="N", help="room for each NATS server: disk_full")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep logs, books and report there")
     asked = parser.parse_args()
     if asked.kinds:
@@ -39,7 +40,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="treeward-faults-") as scratch:
         folder = asked.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        size = Size(servers=asked.servers, settings={"TREEWARD_CALL_TIMEOUT_S": "5"})
+        size = Size(servers=asked.servers, disk_mib=asked.disk_mib, settings={"TREEWARD_CALL_TIMEOUT_S": "5"})
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             report = runner.run(run(folder, plan, seed=asked.seed, size=size, units_per_s=asked.units_per_s, say=say))
         write(report, folder / "report.json")

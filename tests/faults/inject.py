@@ -18,15 +18,19 @@ from tests.faults.plan import Kind, Planned
 from tests.faults.site import Site
 from tests.support.until import until
 
+from treeward.bus.interface import BusError
 from treeward.runtime.data_centre.layout import SIMULATOR
-from treeward.schemas import subjects
+from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT
 from treeward.schemas.device_control import Distribution, Fault, FaultAdd, FaultClear, FaultEffect
+from treeward.schemas.streams import Retention
 
 CONTROL_S = 5.0
 RELEASE_AFTER_S = 2.0
 ROLLED_S = 120.0
 """A server that takes longer to come back from a rolling restart than that does not."""
+AWAY_S = 20.0
+"""So long at least the second server is away that had a copy of the mailboxes: longer than they have no leader."""
 
 
 @dataclass(slots=True)
@@ -262,6 +266,10 @@ class Injector:
                 self.site.servers.isolate(injected.target)
                 await asyncio.sleep(fault.duration_s)
                 self.site.servers.rejoin()
+            case Kind.LOSE_MAILBOX_COPIES:
+                await self._lose_mailbox_copies(fault, injected)
+            case Kind.DISK_FULL:
+                await self._fill_disk(fault, injected)
             case _:
                 for name in names:
                     if not self.site.runs(name):
@@ -272,6 +280,44 @@ class Injector:
                         f"{name} greets again",
                         timeout_s=ROLLED_S,
                     )
+
+    async def _lose_mailbox_copies(self, fault: Planned, injected: Injected) -> None:
+        """One server comes back with nothing, and meets nobody before the second is gone: no leader for a mailbox."""
+        names = self.site.servers.names
+        first, second = (names[(fault.target + number) % len(names)] for number in (0, 1))
+        injected.target = f"{first}, {second}"
+        self.site.servers.isolate(first)
+        self.site.kill(first, 0.0)
+        await until(
+            lambda: self.site.runs(first) and self.site.servers.greets(first), f"{first} greets again", ROLLED_S
+        )
+        self.site.kill(second, AWAY_S + fault.duration_s)
+        self.site.servers.rejoin()
+        await until(lambda: self.site.runs(second), f"{second} runs again", ROLLED_S)
+
+    async def _fill_disk(self, fault: Planned, injected: Injected) -> None:
+        """NATS switches JetStream off in a server that cannot write, until somebody makes room and starts it again."""
+        names = self.site.servers.names
+        name = names[fault.target % len(names)]
+        disk = self.site.servers.disks.get(name)
+        if disk is None:
+            injected.target, injected.note = None, "no disk of its own: --disk-mib"
+            return
+        injected.target = name
+        disk.fill()
+        await asyncio.sleep(fault.duration_s)
+        disk.make_room()
+        self.site.kill(name, 0.0)
+
+    async def _make_mailbox_anew(self, fault: Planned, injected: Injected) -> None:
+        """As an owner of root does that was replaced and does not know it."""
+        zone = self.site.zones[fault.target % len(self.site.zones)]
+        try:
+            await self.observer.bus.make_mailbox_anew(zone, Retention(replicas=self.site.size.servers))
+        except BusError as error:  # no majority of the servers is there now
+            injected.note = str(error)
+            return
+        injected.target = streams.mailbox(zone)
 
     # --- moves -------------------------------------------------------------------------------------------------
 
@@ -309,7 +355,8 @@ def _action_of(kind: Kind) -> Action:
         ("kill_nats", Injector._nats), ("roll_nats", Injector._nats), ("isolate_nats", Injector._nats),
         ("kill", Injector._kill), ("pause", Injector._pause), ("end", Injector._end),
         ("hand_off", Injector._hand_off_root), ("cut", Injector._cut), ("delay", Injector._cut),
-        ("reset", Injector._cut), ("move", Injector._move), ("drain", Injector._drain),
+        ("reset", Injector._cut), ("lose_mailbox", Injector._nats), ("disk", Injector._nats),
+        ("make_mailbox", Injector._make_mailbox_anew), ("move", Injector._move), ("drain", Injector._drain),
     ):  # fmt: skip
         if kind.startswith(beginning):
             return action

@@ -47,6 +47,9 @@ class Kind(StrEnum):
     KILL_NATS_CLUSTER = "kill_nats_cluster"
     ROLL_NATS = "roll_nats"
     ISOLATE_NATS_SERVER = "isolate_nats_server"
+    LOSE_MAILBOX_COPIES = "lose_mailbox_copies"
+    MAKE_MAILBOX_ANEW = "make_mailbox_anew"
+    DISK_FULL = "disk_full"
     MOVE = "move"
     DRAIN_HOST = "drain_host"
     DRAIN_POD = "drain_pod"
@@ -62,11 +65,15 @@ MEASURED = {
 }
 """Kills whose recovery is measured, and how long it is quiet after one."""
 
-ONE_SERVER = (Kind.KILL_NATS_SERVER, Kind.ROLL_NATS, Kind.ISOLATE_NATS_SERVER)
+CLUSTER = (Kind.KILL_NATS_SERVER, Kind.ROLL_NATS, Kind.ISOLATE_NATS_SERVER, Kind.LOSE_MAILBOX_COPIES)
 """What needs a cluster: a single server that is killed is the whole cluster killed."""
+
+ASKED_FOR = (Kind.DISK_FULL,)
+"""What is drawn by no seed: it takes a small disk for each NATS server, and so the right to mount one."""
 
 RARE = {
     Kind.KILL_NATS_CLUSTER: 0.1, Kind.ROLL_NATS: 0.1, Kind.ISOLATE_NATS_SERVER: 0.4, Kind.KILL_NATS_SERVER: 0.5,
+    Kind.LOSE_MAILBOX_COPIES: 0.1, Kind.MAKE_MAILBOX_ANEW: 0.5,
     Kind.DRAIN_POD: 0.4, Kind.DRAIN_HOST: 0.5, Kind.KILL_SIMULATOR: 0.5, Kind.MOVE: 2.0,
     Kind.KILL_POD_AGENT: 3.0, Kind.KILL_ZONE_SUPERVISOR: 1.5, Kind.PAUSE_POD_AGENT: 2.0,
 }  # fmt: skip
@@ -101,7 +108,13 @@ class Planned:
 def draw_plan(seed: int, faults: int, *, cluster: bool = True) -> list[Planned]:
     """`faults` faults in the order in which they begin."""
     chance = Random(seed)
-    return list(_number(_cycles(chance, faults, [kind for kind in Kind if cluster or kind not in ONE_SERVER])))
+    return list(
+        _number(
+            _cycles(
+                chance, faults, [kind for kind in Kind if kind not in ASKED_FOR and (cluster or kind not in CLUSTER)]
+            )
+        )
+    )
 
 
 def _cycles(chance: Random, faults: int, kinds: list[Kind]) -> Iterator[Planned]:

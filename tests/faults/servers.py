@@ -5,6 +5,7 @@ import os
 import socket
 from pathlib import Path
 
+from tests.faults.disk import Disk
 from tests.faults.link import Link
 
 from treeward.bus.accounts import plain_accounts
@@ -17,10 +18,13 @@ CLUSTER = "faults"
 class NatsServers:
     """The servers `nats-1`..., each with a port for clients that stays the same; every route is a link of its own."""
 
-    def __init__(self, directory: Path, logs: Path, count: int) -> None:
+    def __init__(self, directory: Path, logs: Path, count: int, disk_mib: int = 0) -> None:
         self.names = [f"nats-{number}" for number in range(1, count + 1)]
         self.ports = {name: free_port() for name in self.names}
         self.programs: dict[str, Child] = {}
+        self.disks: dict[str, Disk] = {}
+        """Of each server, if `disk_mib` says how large; else all are on that of this machine."""
+        self._disk_mib = disk_mib
         self._directory = directory
         self._logs = logs
         self._route_ports = {name: free_port() for name in self.names}
@@ -38,12 +42,14 @@ class NatsServers:
         return [f"nats://127.0.0.1:{port}" for port in self.ports.values()]
 
     async def prepare(self) -> None:
-        """Open the routes and write the configurations; nothing runs yet."""
+        """Open the routes and write the configurations; nothing runs yet. Raises NoMountError, if disks were wanted."""
         for link in self.routes.values():
             await link.start()
         for name in self.names:
             directory = self._directory / name
             directory.mkdir(parents=True, exist_ok=True)
+            if self._disk_mib:
+                self.disks[name] = Disk(directory / "jetstream", self._disk_mib)
             path = directory / "nats-server.conf"
             path.write_text(self._configuration(name, directory))
             command = (server_binary(), "-c", str(path))
@@ -61,9 +67,11 @@ class NatsServers:
             link.heal(reset=True)
 
     def close(self) -> None:
-        """End the routes."""
+        """End the routes, and give the disks back."""
         for link in self.routes.values():
             link.close()
+        for disk in self.disks.values():
+            disk.close()
 
     def greets(self, name: str) -> bool:
         """Whether it takes clients and has JetStream; asks over the loopback interface, which takes no time."""

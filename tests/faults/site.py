@@ -42,6 +42,8 @@ class Size:
     zones: int = 2
     pods: int = 2
     hosts: int = 2
+    disk_mib: int = 0
+    """Room for the files of each NATS server; 0: all that this machine has."""
     settings: dict[str, str] = field(default_factory=dict)
     """Environment of every service, such as `TREEWARD_CALL_TIMEOUT_S`."""
 
@@ -91,7 +93,7 @@ class Site:
     async def start(self) -> None:
         """Start everything and make the topology exist; when it fails or is cancelled, call `close`."""
         self.folder.open()
-        self.servers = NatsServers(self.folder.nats, self.folder.logs, self.size.servers)
+        self.servers = NatsServers(self.folder.nats, self.folder.logs, self.size.servers, self.size.disk_mib)
         await self.servers.prepare()
         self.programs |= self.servers.programs
         self.programs[SIMULATOR] = self._simulator()

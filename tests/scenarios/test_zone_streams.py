@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from random import Random
 
 from treeward.orchestrator.zone_streams import ZoneStreams
 from treeward.runtime.context import Context
 from treeward.schemas import streams
+from treeward.schemas.address import ROOT
 from treeward.schemas.streams import Retention
 from treeward.simulation.loop import VirtualLoop
+from treeward.simulation.misfortune import make_plan
 from treeward.simulation.program import Program
+from treeward.simulation.run import Run
 from treeward.simulation.server import BusServer
 from treeward.simulation.trace import Trace
 from treeward.telemetry import names
@@ -135,3 +139,19 @@ def test_a_mailbox_that_somebody_deleted_is_soon_there_again() -> None:
         assert MAILBOX in server.streams
 
     play(scenario)
+
+
+def test_an_owner_of_root_that_was_replaced_and_makes_mailboxes_anew_harms_nobody() -> None:
+    """Nothing is sent again by time here: dispatchers have to see that the stream is another one."""
+    plan = make_plan(3)
+    plan = replace(plan, shape=replace(plan.shape, resend_s=1_000.0), faults=())
+    assert len(plan.wishes) > 30
+    run = Run(plan)
+    for number in range(40):
+        at_s = 2.0 + number * 0.4
+        for zone in (ROOT, ZONE):
+            run.loop.call_at(at_s, run.server.make_mailbox_anew, streams.mailbox(zone), context=run.loop.world)
+    verdict = run.go()
+    assert not verdict.violations
+    assert sum(line.what == "made anew" for line in verdict.trace.lines) > 70
+    assert sum(verdict.outcomes.values()) > 30
