@@ -227,8 +227,11 @@ async def test_sigterm_waits_for_the_call_in_progress_and_begins_nothing_new(tmp
 
 
 async def test_a_run_that_is_ended_while_it_waits_for_its_turn_starts_no_program(tmp_path: Path) -> None:
-    text = f'cd {tmp_path}; touch $TREEWARD_ID; until [ -e go-on ]; do sleep 0.05; done; echo \'{{"status":"ok"}}\''
-    adapter = make_exec(["sh", "-c", text], timeout_s=30.0, at_once_max=1)
+    text = 'touch $TREEWARD_ID; until [ -e go-on ]; do sleep 0.05; done; echo \'{"status":"ok"}\''
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ncd {tmp_path}; {text}\n")
+    program.chmod(0o755)
+    adapter = make_exec([str(program)], timeout_s=30.0, at_once_max=1)
     async with asyncio.TaskGroup() as tasks:
         first, second = (
             tasks.create_task(adapter.carry_out(Errand(f"{tmp_path}/{id_}", Verb.CALL, Address("z", "vm", id_))))
@@ -236,10 +239,21 @@ async def test_a_run_that_is_ended_while_it_waits_for_its_turn_starts_no_program
         )
         await until((tmp_path / "first").exists)
         await adapter.end(f"{tmp_path}/second", patience_s=0.0)
+        program.unlink()  # whoever starts it now is told that it is not there
         (tmp_path / "go-on").touch()
     assert first.result().finish is Finish.OK
     assert second.result().reason == "it was killed: it was ended before it began"
     assert not (tmp_path / "second").exists()
+
+
+async def test_a_run_that_is_ended_while_its_program_starts_is_not_told_what_to_do(tmp_path: Path) -> None:
+    adapter = make_exec(["sh", "-c", 'read line; echo \'{"status":"ok"}\''], timeout_s=30.0, at_once_max=1)
+    errand = Errand(str(tmp_path), Verb.CALL, Address("z", "vm", "web-1"))
+    async with asyncio.TaskGroup() as tasks:
+        run = tasks.create_task(adapter.carry_out(errand))
+        await asyncio.sleep(0)  # it has asked for its process, and is told of it in a later turn of the loop
+        await adapter.end(errand.run, patience_s=0.0)
+    assert run.result().reason == "it was killed: it was ended before it began"
 
 
 async def test_two_guards_never_share_a_file(tmp_path: Path) -> None:

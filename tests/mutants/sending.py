@@ -14,6 +14,10 @@ READER = "libs/treeward/bus/reader.py"
 SHIPMENT = "libs/treeward/bus/shipment.py"
 ROOT_OWNER = "services/orchestrator/treeward/orchestrator/root.py"
 ZONE_OWNER = "services/zone-supervisor/treeward/zone_supervisor/zone.py"
+EXEC = "services/device-guard/treeward/device_guard/adapters/exec.py"
+GUARD_TESTS = "tests/integration/test_device_guard.py::"
+ENDED_WAITING = GUARD_TESTS + "test_a_run_that_is_ended_while_it_waits_for_its_turn_starts_no_program"
+ENDED_STARTING = GUARD_TESTS + "test_a_run_that_is_ended_while_its_program_starts_is_not_told_what_to_do"
 
 SENDING = (
     # what is held
@@ -319,6 +323,34 @@ SENDING = (
         "        return world, records\n",
         "        return world, {}\n",
         ("tests/integration/test_device_restart.py::test_an_accepted_life_fences_after_kill_9_as_before",),
+    ),
+    Mutant(
+        "what was ended before its turn is started",
+        "6.isolated",
+        EXEC,
+        "        if errand.run in self._ended:  # while it waited for its turn\n"
+        '            return None, b"", ENDED_BEFORE\n',
+        "",
+        (ENDED_WAITING,),
+    ),
+    Mutant(
+        "what was ended before its turn was never begun",
+        "6.isolated",
+        EXEC,
+        "        if errand.run in self._ended:  # while it waited for its turn\n"
+        '            return None, b"", ENDED_BEFORE\n',
+        "        if errand.run in self._ended:\n            raise OSError(0, ENDED_BEFORE)\n",
+        (ENDED_WAITING,),
+    ),
+    Mutant(
+        "what was ended while it started is told what to do",
+        "6.isolated",
+        EXEC,
+        "            if errand.run in self._ended:\n"
+        "                await self._kill(process, errand.run)\n"
+        '                return None, b"", ENDED_BEFORE\n',
+        "",
+        (ENDED_STARTING,),
     ),
     Mutant(
         "the guard forgets its records when it ends",
