@@ -382,3 +382,26 @@ def test_what_the_log_says_of_a_host_already_is_not_said_again_and_many_on_it_as
     assert isinstance(request, Synchronize)
     pod.on_answer("vm.web-2", request.token, Answer(seq=1, status=Status.UNREACHABLE, isolated=True), 0.0)
     assert not [effect for effect in take(pod) if isinstance(effect, Fetch)]
+
+
+def test_an_isolated_pod_is_emptied_and_destroyed_by_name_whatever_goes_first() -> None:
+    """Its only host was destroyed with a VM on it: that is brought elsewhere, and then the pod can be destroyed."""
+    zone = zone_with_an_isolated_host({"type": EventType.COMPLETED, "pod": "pod-1", "host": "h1"})
+    events: list[tuple[str, str, dict[str, Any]]] = [
+        ("pod", "pod-2", {"type": EventType.CLAIMED, "definition": {}}),
+        ("pod", "pod-1", {"type": EventType.COMPLETED, "definition": {}, "isolated": True, "draining": True}),
+        ("host", "h3", {"type": EventType.COMPLETED, "pod": "pod-2", "definition": {"cpus": 8, "memory_mib": 4096}}),
+        ("host", "h1", {"type": EventType.COMPLETED, "removed": True}),
+        ("host", "h2", {"type": EventType.COMPLETED, "removed": True}),
+    ]
+    for position, (kind, id_, fields) in enumerate(events, 10):
+        zone.on_event(position, Event(zone="zone-a", kind=kind, id=id_, at=AT, life=1, **fields), 0.0)
+    zone.pods.last["pod-1"].isolated = True
+    assert zone.where.has_anything("pod-1"), "or the VM would be nobody's"
+    ((key, body),) = submitted(zone, 10)
+    assert (key, '"leave":"h1"' in body) == ("vm.web-1", True)
+    told = zone.describe("pod.pod-1", 10.0)["draining"]
+    assert isinstance(told, dict) and told["left"] == 1
+    gone = Event(type=EventType.COMPLETED, zone="zone-a", kind="vm", id="web-1", at=AT, life=1, removed=True)
+    zone.on_event(20, gone, 10.0)
+    assert not zone.where.has_anything("pod-1")

@@ -223,7 +223,7 @@ def test_a_host_that_is_being_placed_is_in_its_pod_whatever_the_log_shows_of_bef
     zone.fold.where.give_host("h2", "pod-1")
     zone.fold.on_event(21, event(EventType.REJECTED, "host.h2", ticket=5, answered=5), 0.0)
     zone.fold.where.places.remove_host("h1")
-    assert zone.fold.where.has_hosts("pod-1")
+    assert zone.fold.where.has_anything("pod-1")
 
 
 def test_what_was_read_from_behind_its_place_counts_though_that_itself_was_never_read() -> None:
@@ -231,9 +231,9 @@ def test_what_was_read_from_behind_its_place_counts_though_that_itself_was_never
     zone = Zone()
     zone.fold.where.give_host("h2", "pod-2")
     zone.fold.where.on_given("host.h2", 30)
-    assert zone.fold.where.has_hosts("pod-2")
+    assert zone.fold.where.has_anything("pod-2")
     zone.fold.on_event(40, event(EventType.FAILED, "host.h2", ticket=4, answered=4, removed=True), 0.0)
-    assert not zone.fold.where.has_hosts("pod-2")
+    assert not zone.fold.where.has_anything("pod-2")
 
 
 def test_room_that_was_kept_for_nothing_is_given_to_who_waits() -> None:

@@ -149,9 +149,16 @@ class Judge:
                 "order of answers", f"{address} {event.type} of {ticket} at {position} after {before[1].answered}"
             )
         lost = before is not None and before[1].last_unknown and before[1].ticket == ticket
-        self._effect_and_answer(event, ticket, position, unit, in_doubt=lost)
+        self._effect_and_answer(event, ticket, position, unit, before[1] if before is not None else None, in_doubt=lost)
 
-    def _effect_and_answer(self, event: Event, ticket: int, position: int, unit: Submitted, *, in_doubt: bool) -> None:
+    def _was_in_isolated_pod(self, zone: str, before: Event | None) -> bool:
+        """Whether a person had said that nothing of its pod acts any more: destroying it there needs no device."""
+        pod = self.last.get((zone, f"pod.{before.pod}")) if before is not None else None
+        return pod is not None and pod[1].isolated
+
+    def _effect_and_answer(
+        self, event: Event, ticket: int, position: int, unit: Submitted, before: Event | None, *, in_doubt: bool
+    ) -> None:
         """`in_doubt`: its place was isolated, so it may have taken effect before (and says so), but not after."""
         applied = self._applied.get((event.zone, ticket))
         text = f"{event.zone}.{event.key} ticket {ticket} {event.type} at {position}"
@@ -163,7 +170,9 @@ class Judge:
         elif unit.unit is None:
             self.note("completed no unit", text)
         elif applied is None and event.kind not in SUPERVISED_KINDS and unit.unit.operation not in NOT_FOR_THE_DEVICE:
-            self.note("completed without effect", text)
+            given_up = unit.unit.operation == "destroy" and self._was_in_isolated_pod(event.zone, before)
+            if not given_up:
+                self.note("completed without effect", text)
 
     def _on_purged(self, stream: Stream, removed: list[Stored]) -> None:
         if not stream.spec.name.startswith("WORK_"):

@@ -97,7 +97,19 @@ class Wisher:
         chance, shape = self._chance, self._shape
         host = f"host.host-{chance.randrange(shape.pods)}{chance.randrange(shape.hosts_per_pod)}"
         number = self._first + len(self.wishes)
-        self.wishes.append(Wish(number, at_s, chance.randrange(2), zone, host, {"operation": "isolate"}))
+        body: dict[str, Any] = {"operation": "isolate"}
+        if chance.random() < 0.5:
+            body["deadline"] = _deadline(at_s + chance.choice((0.05, 0.5, 3.0)))
+        self.wishes.append(Wish(number, at_s, chance.randrange(2), zone, host, body))
+        if chance.random() < 0.3:
+            when_s = at_s + chance.choice((0.01, 0.2, 1.0))
+            cancel = {"operation": "cancel", "reason": "changed my mind"}
+            self.wishes.append(Wish(number + 1, when_s, chance.randrange(2), zone, host, cancel, number))
+        if chance.random() < 0.5:  # what is on it goes elsewhere, and it is made anew under its name
+            spec = {"pod": f"pod-{host[-2]}", "cpus": shape.cpus_per_host, "memory_mib": 65536, "disk_gib": 4096}
+            for again_s, made in ((1.0, {"operation": "destroy"}), (1.2, {"operation": "create", "spec": spec})):
+                number = self._first + len(self.wishes)
+                self.wishes.append(Wish(number, at_s + again_s, chance.randrange(2), zone, host, made))
 
     def _body(self, place: tuple[str, str], mine: list[int], at_s: float) -> tuple[Body, int | None]:
         """The body of a unit, and the wish that it names."""

@@ -160,9 +160,10 @@ class Placing:
         return f"{self._why_not(need, {here})}{other}; it stays where it is"
 
     def closed_hosts(self) -> list[str]:
-        """The hosts that are to be emptied."""
-        allowed = set(self.pods.open())
-        return [name for name, host in self.where.places.hosts.items() if host.closed or host.pod not in allowed]
+        """The hosts that are to be emptied; also those of an isolated pod that were destroyed with things on them."""
+        allowed, places = set(self.pods.open()), self.where.places
+        closed = [name for name, host in places.hosts.items() if host.closed or host.pod not in allowed]
+        return closed + [name for name in places.on_host if name not in places.hosts]
 
     # --- who is tried again --------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ def obey_pod_unit(
     if not fold_complete:
         row.reason = "the zone supervisor is still reading who is where"
         return None
-    if where.has_hosts(name):
-        return Conclude(Outcome.FAILED, f"pod {name} still has hosts")
+    if where.has_anything(name):
+        return Conclude(Outcome.FAILED, f"pod {name} still has hosts, or something that was on one")
     row.definition = None
     return Conclude(Outcome.COMPLETED, None)
