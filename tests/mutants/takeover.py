@@ -221,6 +221,22 @@ TAKEOVER = (
         "",
         (ISOLATION,),
     ),
+    Mutant(
+        "a pod is destroyed with what was on its hosts",
+        "6.isolated",
+        S + "who_is_where.py",
+        "        return any(place.pod == pod for place in self.places.placed.values())\n",
+        "        return False\n",
+        (ISOLATION,),
+    ),
+    Mutant(
+        "what was on a host that is gone is forgotten",
+        "6.isolated",
+        S + "placing.py",
+        " + [name for name in places.on_host if name not in places.hosts]",
+        "",
+        (ISOLATION,),
+    ),
     # suspicion by report (section 4)
     Mutant(
         "a reconnect is taken for a death",
