@@ -12,6 +12,7 @@ from random import Random
 
 from tests.faults.link import Link
 from tests.faults.servers import NatsServers
+from tests.support.until import until
 
 from treeward.bus.interface import BusError
 from treeward.bus.nats_bus import NatsBus
@@ -136,7 +137,7 @@ class Site:
                 if time.monotonic() > give_up_s:
                     late += [name for name in self.of(role) if self.programs[name].process_id is not None]
                     break
-                await asyncio.sleep(POLL_S)
+                await asyncio.sleep(POLL_S)  # not `until`: who is late is told to the caller, and fails nothing here
         return late
 
     # --- what happens to programs --------------------------------------------------------------------------------
@@ -187,20 +188,17 @@ class Site:
                     del self._resting[name]
                     self._asked.discard(name)
                     child.start()
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(POLL_S)  # a duty that has no end: how often it looks who has died
 
     async def all_run(self, timeout_s: float = READY_S) -> None:
         """Return when every program runs again."""
-        async with asyncio.timeout(timeout_s):
-            while not all(self.runs(name) for name in self.programs):
-                await asyncio.sleep(POLL_S)
+        await until(lambda: all(self.runs(name) for name in self.programs), "every program runs", timeout_s)
         await self.wait_for_servers()
 
     async def wait_for_servers(self) -> None:
         """Return when every NATS server takes clients."""
-        async with asyncio.timeout(READY_S):
-            while not all(self.servers.greets(name) for name in self.servers.names):
-                await asyncio.sleep(POLL_S)
+        servers = self.servers
+        await until(lambda: all(map(servers.greets, servers.names)), "every NATS server takes clients", READY_S)
 
     def heal(self) -> None:
         """Mend every link."""
@@ -253,24 +251,25 @@ class Site:
         return Child(name, (python, "-P", "-m", *arguments), environment, self.folder.logs / f"{name}.log")
 
     async def _provision(self, bus: NatsBus) -> None:
-        async with asyncio.timeout(READY_S):
-            while True:
-                try:
-                    await bus.provision(ROOT, Retention(replicas=self.size.servers))
-                    return
-                except BusError:  # the servers are still finding one another
-                    await asyncio.sleep(0.2)
+        async def done() -> bool:
+            try:
+                await bus.provision(ROOT, Retention(replicas=self.size.servers))
+            except BusError:
+                return False  # the servers are still finding one another
+            return True
+
+        await until(done, "root has its streams", READY_S)
 
     async def _wait_for_device(self) -> None:
-        async with asyncio.timeout(READY_S):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", self._control_port)
-                except OSError:
-                    await asyncio.sleep(POLL_S)
-                    continue
-                writer.close()
-                return
+        async def listens() -> bool:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self._control_port)
+            except OSError:
+                return False
+            writer.close()
+            return True
+
+        await until(listens, "the device simulator listens", READY_S)
 
 
 def _clean_environment() -> dict[str, str]:
