@@ -8,13 +8,14 @@ LEAVING = "tests/unit/test_supervision_leaving.py"
 REFUSALS = "tests/unit/test_supervision_refusals.py"
 REFUSED_PLACE = "tests/unit/test_supervision_refused_place.py"
 REFUSED_MOVE = "tests/scenarios/test_refused_move.py"
+STANDING = "tests/property/test_standing.py"
 
 MOVING = (
     # a process and its unit
     Mutant(
         "a silent call is answered in its life",
         "S6.life",
-        S + "pod_owner.py",
+        S + "pod_processes.py",
         "self._recovery.crash(row, Verdict.MAYBE_STARTED, silence, now_s, Failure.SILENT)",
         "self._log.answer(row, Outcome.FAILED, silence, now_s)",
         (TAKES,),
@@ -22,7 +23,7 @@ MOVING = (
     Mutant(
         "it is handed off in the life that called it",
         "S7.called",
-        S + "pod_owner.py",
+        S + "pod_processes.py",
         "self._recovery.crash(row, Verdict.MAYBE_STARTED, silence, now_s, Failure.SILENT)",
         "self._log.hand_off(row, now_s, silence)",
         (TAKES,),
@@ -97,7 +98,7 @@ MOVING = (
         "who leaves takes more",
         "6.drain",
         S + "pod_owner.py",
-        "        self.stopping = True\n",
+        "        self._processes.stopping = True\n",
         "        pass\n",
         (TAKES,),
     ),
@@ -175,6 +176,30 @@ MOVING = (
         "            return None\n",
         "",
         (UNPLACED,),
+    ),
+    Mutant(
+        "what stands somewhere undoes what was fetched ahead",
+        "4.capacity",
+        S + "who_is_where.py",
+        "        if position > self._positions.get(key, 0):\n            self._given",
+        "        if True:\n            self._given",
+        (STANDING,),
+    ),
+    Mutant(
+        "what stands somewhere is kept from who waits for it",
+        "4.capacity",
+        S + "zone_owner.py",
+        " or self.fold_complete or key in self.rows:\n",
+        " or self.fold_complete:\n",
+        (STANDING,),
+    ),
+    Mutant(
+        "what is leaving is read as standing",
+        "4.capacity",
+        "schemas/treeward/schemas/standing.py",
+        "        EventType.REJECTED,\n",
+        "        EventType.REJECTED,\n        EventType.LEAVING,\n",
+        (STANDING,),
     ),
     # moves
     Mutant(
@@ -324,7 +349,7 @@ MOVING = (
     Mutant(
         "what existed is not made where it arrives",
         "H15",
-        S + "pod_owner.py",
+        S + "pod_processes.py",
         "row.definition if row.make else None, absent=False",
         "None, absent=False",
         (POD_UNIT,),
@@ -332,7 +357,7 @@ MOVING = (
     Mutant(
         "what was made is made again",
         "H15",
-        S + "pod_owner.py",
+        S + "pod_processes.py",
         "        made, row.make = row.make, False\n",
         "        made = row.make\n",
         (LEAVING,),
