@@ -84,3 +84,6 @@ def test_what_somebody_has_isolated_at_the_device_is_closed_in_the_log_and_nothi
         assert len(centre.types("vm.web-1")) == moves, "it waits"
         said = " ".join(centre.explain(ticket=ticket).sentences)
         assert "pod-1-h1 (isolated)" in said, said
+        said = " ".join(centre.explain(key=HOST).sentences)
+        assert "It is isolated: nothing takes effect there" in said, said
+        assert "drained" not in said, said

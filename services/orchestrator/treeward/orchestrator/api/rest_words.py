@@ -73,6 +73,8 @@ def explain_resource(facts: Facts, name: str) -> Cause:
     ticket = f" of ticket {event.ticket}" if event.ticket is not None else ""
     since = f"{ago(facts.now_s - last.stored_s)}{because(event.reason)}"
     said = [f"{there}.", f"The last that was said of it is `{event.type.value}`{ticket}, {since}.", *waits]
+    if event.isolated:
+        said.append("It is isolated: nothing takes effect there, and nothing is placed there until it is made anew.")
     said += [*_explain_steering(facts), *asking_in_words(facts)]
     if event.quarantined:
         text = "It is quarantined: what is submitted waits until somebody submits `release`."

@@ -35,7 +35,8 @@ async def with_steering(bus: Bus, facts: Facts, *, timeout_s: float) -> Facts:
         found.append(await _pause(bus, facts.zone, facts.key, own or facts.answered))
     emptying = None
     if event is not None and event.draining:
-        found.append(await _completed(bus, facts.zone, facts.key, "drain"))
+        if not event.isolated:  # else that empties it, and not a drain
+            found.append(await _completed(bus, facts.zone, facts.key, "drain"))
         emptying = await _emptying(bus, facts, timeout_s)
     return replace(facts, steered=tuple(found), emptying=emptying)
 
