@@ -13,6 +13,8 @@ DRAFTS = "tests/unit/test_drafts.py"
 READER = "libs/treeward/bus/reader.py"
 SHIPMENT = "libs/treeward/bus/shipment.py"
 ROOT_OWNER = "services/orchestrator/treeward/orchestrator/root.py"
+ROOT_STREAMS = "services/orchestrator/treeward/orchestrator/zone_streams.py"
+ZONE_STREAMS = "tests/scenarios/test_zone_streams.py::"
 ZONE_OWNER = "services/zone-supervisor/treeward/zone_supervisor/zone.py"
 EXEC = "services/device-guard/treeward/device_guard/adapters/exec.py"
 GUARD_TESTS = "tests/integration/test_device_guard.py::"
@@ -100,6 +102,31 @@ SENDING = (
         "            **said,\n",
         "",
         (STEERING,),
+    ),
+    # mailboxes that are lost
+    Mutant(
+        "a mailbox made anew is taken for the old one",
+        "3.4.again",
+        D,
+        "anew = state.last < last or created_s not in (None, state.created_s)",
+        "anew = state.last < last",
+        (ZONE_STREAMS + "test_an_owner_of_root_that_was_replaced_and_makes_mailboxes_anew_harms_nobody",),
+    ),
+    Mutant(
+        "a mailbox is made anew though the log has no leader either",
+        "3.4.again",
+        ROOT_STREAMS,
+        "if not await can_claim(self.context, zone):",
+        "if False:",
+        (ZONE_STREAMS + "test_a_mailbox_is_left_alone_while_the_log_has_no_leader_either",),
+    ),
+    Mutant(
+        "a mailbox without leader stays so",
+        "3.4.again",
+        ROOT_STREAMS,
+        "                    await self._make_anew(zone)\n",
+        "                    return\n",
+        (ZONE_STREAMS + "test_a_mailbox_without_leader_is_made_anew_once_the_patience_is_over",),
     ),
     Mutant(
         "nobody waits for `after`",
