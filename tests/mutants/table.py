@@ -213,7 +213,7 @@ MUTANTS = (
     Mutant(
         "the next before the outcome is in",
         "R2.commit",
-        S + "pod_owner.py",
+        S + "pod_processes.py",
         "            self._log.answer(row, outcome, reason, now_s)\n            return\n",
         "            self._log.answer(row, outcome, reason, now_s)\n"
         "            self._on_answered(row, Phase.READY, now_s)\n            return\n",
@@ -230,9 +230,9 @@ MUTANTS = (
     Mutant(
         "a silent synchronize is waited for",
         "6.silent",
-        S + "pod_owner.py",
-        "        elif row.phase is Phase.SYNCHRONIZING:\n            self.effects.append(Abandon(row.token))",
-        "        elif False:\n            self.effects.append(Abandon(row.token))",
+        S + "pod_processes.py",
+        "        elif row.phase is Phase.SYNCHRONIZING:\n            self._log.effects.append(Abandon(row.token))",
+        "        elif False:\n            self._log.effects.append(Abandon(row.token))",
         (TAKES, POD_UNIT, POD),
     ),
     # the log is the lock

@@ -64,7 +64,7 @@ TAKEOVER = (
     Mutant(
         "an isolated pod's device is asked",
         "6.isolated",
-        S + "pod_owner.py",
+        S + "pod_processes.py",
         "        elif self.isolated:\n",
         "        elif False:\n",
         (ISOLATION,),
@@ -144,7 +144,7 @@ TAKEOVER = (
     Mutant(
         "a host that is not heard of cannot be isolated",
         "6.isolated",
-        S + "pod_owner.py",
+        S + "pod_processes.py",
         "            if row.hand is not None and calls_unheard(row.hand, now_s):\n",
         "            if False:\n",
         (ISOLATION,),
@@ -160,7 +160,7 @@ TAKEOVER = (
     Mutant(
         "what an unreached host's device remembers is not used",
         "6.isolated",
-        S + "pod_owner.py",
+        S + "pod_processes.py",
         "            learn_record(row, answer)\n            learn_verdict(",
         "            learn_verdict(",
         (ISOLATION,),
@@ -216,8 +216,8 @@ TAKEOVER = (
     Mutant(
         "nobody looks after the host of what is fenced",
         "6.isolated",
-        S + "pod_owner.py",
-        "                self.drift.on_isolated(row, now_s)\n",
+        S + "pod_processes.py",
+        "                self._drift.on_isolated(row, now_s)\n",
         "",
         (ISOLATION,),
     ),

@@ -7,28 +7,25 @@ called.
 """
 
 from treeward.schemas.device import Answer, Status
-from treeward.schemas.events import Event, EventType, Outcome, Verdict
+from treeward.schemas.events import Event, EventType
 from treeward.schemas.mailbox import Message
 from treeward.schemas.places import PlaceSaid
 from treeward.schemas.specs import readable_definition
 from treeward.supervision.alarms import Alarms
-from treeward.supervision.device_memory import learn_record, learn_verdict
-from treeward.supervision.effects import Abandon, Call, Effect, Fetch, GiveUp, Synchronize
+from treeward.supervision.effects import Effect, Fetch, GiveUp
 from treeward.supervision.idle_rows import IdleRows
-from treeward.supervision.isolation import calls_unheard, knows_record, outcome_of
 from treeward.supervision.knowledge import pod_of
 from treeward.supervision.limits import Limits
 from treeward.supervision.pod_drift import PodDrift
 from treeward.supervision.pod_log import PodLog
 from treeward.supervision.pod_moves import PodMoves
 from treeward.supervision.pod_policies import PodPolicies
+from treeward.supervision.pod_processes import PodProcesses
 from treeward.supervision.pod_recovery import PodRecovery
 from treeward.supervision.pod_refusals import PodRefusals
 from treeward.supervision.policies import Said
-from treeward.supervision.process_step import Act, BreakDown, Conclude, Empty, FindPlace, HandOff, Leave, decide_step
-from treeward.supervision.restart import doubled
 from treeward.supervision.row import Phase, Row, early_of
-from treeward.supervision.self_suspicion import Escalation, Failure
+from treeward.supervision.self_suspicion import Escalation
 
 
 class PodOwner:
@@ -41,10 +38,7 @@ class PodOwner:
         self.pod = pod
         self.epoch = epoch
         self.limits = limits
-        self.isolated = isolated
-        """A person has said that nothing of the pod's device acts any more: what is there is let go without it."""
         self.rows: dict[str, Row] = {}  # those at work; the others rest
-        self.stopping = False
         self.dropped = 0
         """Messages that the take rule refused."""
         self._log = PodLog(zone, pod, epoch)
@@ -52,9 +46,13 @@ class PodOwner:
         self._recovery = PodRecovery(limits, self.rows, self._log, self.policies)
         self._alarms = Alarms(self._log.token, limits.call_timeout_s)
         self._moves = PodMoves(limits, self._log, self._alarms)
-        self._refusals = PodRefusals(self.policies, self._moves, self._log, self._alarms)
         self._idle = IdleRows(limits)
         self.drift = PodDrift(self._log, self.policies, self._alarms, self.rows, self._idle)
+        refusals = PodRefusals(self.policies, self._moves, self._log, self._alarms)
+        self._processes = PodProcesses(
+            epoch, limits, self._log, self._alarms, self.policies, self._recovery, self._moves, refusals, self.drift,
+            isolated=isolated,
+        )  # fmt: skip
 
     @property
     def effects(self) -> list[Effect]:
@@ -64,6 +62,11 @@ class PodOwner:
     @effects.setter
     def effects(self, effects: list[Effect]) -> None:
         self._log.effects = effects
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it takes no further unit."""
+        return self._processes.stopping
 
     # --- inputs --------------------------------------------------------------------------------------------------
 
@@ -90,7 +93,7 @@ class PodOwner:
             self.dropped += 1
             return
         row.put(message, self.limits.window)
-        self._advance(row, now_s)
+        self._processes.advance(row, now_s)
 
     def on_fetched(self, key: str, position: int, event: Event | None, now_s: float) -> None:
         """The last event of a resource: whether it is ours, and what its process was."""
@@ -118,7 +121,7 @@ class PodOwner:
                 self._recovery.hear_release(row, message.released, now_s)
             if row.may_keep(message):
                 row.put(message, self.limits.window)
-        self._advance(row, now_s)
+        self._processes.advance(row, now_s)
 
     def _fetch(self, row: Row, at_least: int) -> None:
         row.token = at_least
@@ -133,7 +136,7 @@ class PodOwner:
         if token in self.drift.asked:
             row = self.drift.on_observed(key, token, answer, now_s)
             if row is not None:
-                self._advance(row, now_s)
+                self._processes.advance(row, now_s)
             return
         if row is None or row.token != token:
             return
@@ -143,19 +146,19 @@ class PodOwner:
                 fenced=True,
             )
         elif row.phase is Phase.SYNCHRONIZING:
-            self._on_synchronized(row, answer, now_s)
+            self._processes.on_synchronized(row, answer, now_s)
         elif row.phase is Phase.EMPTYING:
             self._moves.on_emptied(row, answer, now_s)
-            self._advance(row, now_s)
+            self._processes.advance(row, now_s)
         elif row.phase is Phase.CALLED:
-            self._on_called(row, answer, now_s)
+            self._processes.on_called(row, answer, now_s)
 
     def on_place(self, key: str, token: int, said: PlaceSaid | None, now_s: float) -> None:
         """The zone's owner said where something could go; None: it could not be asked."""
         row = self.rows.get(key)
         if row is not None and row.phase is Phase.ASKING and row.token == token:
             self._moves.on_place(row, said, now_s)
-            self._advance(row, now_s)
+            self._processes.advance(row, now_s)
 
     def on_appended(self, token: int, position: int, now_s: float) -> None:
         """An append is in the log; `position` is that of its last event."""
@@ -169,16 +172,16 @@ class PodOwner:
             self._on_gone(row, now_s)
         elif then in ("leaving", "drifted", "made"):
             row.phase = Phase.READY
-            self._advance(row, now_s)
+            self._processes.advance(row, now_s)
         elif then == "crashed":
             self._recovery.on_crashed(row, position, now_s)
-            self._advance(row, now_s)
+            self._processes.advance(row, now_s)
         else:
             row.phase = Phase.QUARANTINED if then == "quarantined" else Phase.INITIALIZED
             released = max((message.released for message in row.queue), default=0)
             if released > row.released:
                 self._recovery.hear_release(row, released, now_s)
-            self._advance(row, now_s)
+            self._processes.advance(row, now_s)
 
     def tick(self, now_s: float) -> None:
         """Time has passed: back-offs end, calls without an answer crash their process, idle rows are forgotten."""
@@ -186,11 +189,11 @@ class PodOwner:
         for key in self._alarms.rows_due(now_s):
             row = self.rows.get(key)
             if row is not None:
-                self._advance(row, now_s)
+                self._processes.advance(row, now_s)
         for key in self._recovery.called(now_s):
             row = self.rows.get(key)
             if row is not None:
-                self._advance(row, now_s)
+                self._processes.advance(row, now_s)
             if row is None or row.phase is not Phase.SYNCHRONIZING:
                 self._recovery.line.ended(key)  # there is nothing left for it to do
         if not held_up:  # else the answers wait to be read: they come first
@@ -198,12 +201,12 @@ class PodOwner:
                 self.drift.on_silence(token)
                 row = self.rows.get(key)
                 if row is not None and row.token == token:
-                    self._on_silence(row, now_s)
+                    self._processes.on_silence(row, now_s)
         self._idle.sweep(self.rows, now_s)
 
     def stop_taking(self) -> None:
         """Take no further unit: what is in hand ends, then `drained` is true (planned hand-off)."""
-        self.stopping = True
+        self._processes.stopping = True
 
     @property
     def drained(self) -> bool:
@@ -233,166 +236,6 @@ class PodOwner:
         """What this owner asks of its parent, if nothing helps; it goes on meanwhile."""
         return self._recovery.suspicion.escalation
 
-    # --- one unit ------------------------------------------------------------------------------------------------
-
-    def _advance(self, row: Row, now_s: float) -> None:
-        if row.phase not in (Phase.INITIALIZED, Phase.READY):
-            return
-        if row.hand is None and (
-            self.stopping
-            or not (row.take_next(now_s) or (row.phase is Phase.INITIALIZED and row.key in self.drift.suspects))
-        ):
-            return
-        if now_s < row.not_before_s:
-            self._alarms.wake(row.key, row.not_before_s)
-        elif self.isolated:
-            self._moves.abandon(row, now_s)
-        elif self._leaves(row, now_s):
-            pass
-        elif row.phase is Phase.INITIALIZED:
-            if not self._recovery.may_begin(row, now_s):
-                return
-            self._alarms.request(row, Phase.SYNCHRONIZING, now_s)
-            self.effects.append(
-                Synchronize(row.key, row.token, row.life, row.host, row.definition if row.make else None, absent=False)
-            )
-        else:
-            self._decide(row, now_s)
-
-    def _leaves(self, row: Row, now_s: float) -> bool:
-        """Whether it goes elsewhere, since its device does not begin with it; then the next step of that is done."""
-        if row.phase is Phase.READY:
-            return False
-        if row.untouched and row.retries:
-            return self._moves.flee(row, now_s)
-        return row.refusals > 0 and self._refusals.go_elsewhere(row, now_s)
-
-    def _on_silence(self, row: Row, now_s: float) -> None:
-        """No answer in time. To synchronize again is always safe; after a call only the next life can tell."""
-        silence = f"the device did not answer within {self.limits.call_timeout_s:g} s"
-        if row.phase is Phase.CALLED:
-            self._recovery.crash(row, Verdict.MAYBE_STARTED, silence, now_s, Failure.SILENT)
-        elif row.phase in (Phase.ASKING, Phase.EMPTYING):
-            self._moves.on_silence(row, now_s)
-            self._advance(row, now_s)
-        elif row.phase is Phase.SYNCHRONIZING:
-            self.effects.append(Abandon(row.token))
-            row.phase = Phase.INITIALIZED
-            self.drift.suspects.discard(row.key)
-            row.reason = silence
-            row.retries += 1
-            self._recovery.failed(row, Failure.SILENT, now_s)
-            if row.hand is not None and calls_unheard(row.hand, now_s):
-                self._call(row, row.hand, now_s)
-            else:
-                self._advance(row, now_s)
-
-    def _decide(self, row: Row, now_s: float) -> None:
-        unit = row.hand
-        assert unit is not None, "something is in hand"
-        match decide_step(row, unit, now_s=now_s):
-            case Conclude(outcome, reason):
-                if outcome is Outcome.COMPLETED:
-                    self.policies.obey(row, unit)
-                self._log.answer(row, outcome, reason, now_s)
-            case HandOff(reason):
-                self._log.hand_off(row, now_s, reason)
-            case FindPlace(host):
-                self._moves.ask(row, host, now_s)
-            case Leave(reason):
-                self._moves.leave(row, reason, now_s)
-            case Empty():
-                self._moves.empty(row, now_s)
-            case BreakDown(verdict, reason):
-                self._recovery.crash(row, verdict, reason, now_s)
-            case Act():
-                self._call(row, unit, now_s)
-
-    def _call(self, row: Row, unit: Message, now_s: float) -> None:
-        self._alarms.request(row, Phase.CALLED, now_s)
-        row.untouched = False
-        row.called_s = now_s
-        self.effects.append(Call(row.key, row.token, row.life, row.host, unit))
-
-    def _on_unreachable(self, row: Row, unit: Message, answer: Answer, now_s: float) -> bool:
-        """What is in hand need not wait until its host is back: it is let go, or the host is isolated. False: it must.
-
-        A device that keeps the record elsewhere has let the life rise, and told what it remembers.
-        """
-        known = answer if knows_record(answer, row.life) else None
-        if not row.key.startswith("host."):
-            if answer.isolated:
-                self.drift.on_isolated(row, now_s)
-                self._moves.let_go(row, answer.reason or "its host is isolated", known, now_s)
-            return answer.isolated
-        if unit.operation != "isolate" or (known is None and not calls_unheard(unit, now_s)):
-            return False
-        self._recovery.line.ended(row.key)
-        if known is not None:
-            learn_record(row, answer)
-            learn_verdict(row, unit, answer, self.epoch)
-            self._decide(row, now_s)
-        else:
-            self._call(row, unit, now_s)
-        return True
-
-    def _on_synchronized(self, row: Row, answer: Answer, now_s: float) -> None:
-        unreachable = answer.status is Status.UNREACHABLE
-        if unreachable and row.hand is not None and self._on_unreachable(row, row.hand, answer, now_s):
-            return
-        if answer.status is not Status.OK:
-            self._try_again(row, answer, now_s)
-            return
-        row.phase = Phase.READY
-        self._recovery.accepted(row, now_s)
-        row.retries = row.refusals = 0
-        row.reason = None
-        found = self.drift.learn(row, answer, now_s)
-        made, row.make = row.make, False
-        if row.hand is not None:
-            learn_verdict(row, row.hand, answer, self.epoch)
-        if made:
-            row.ready_said = True
-            self._log.made(row, now_s)
-            return
-        if not row.ready_said:
-            row.ready_said = True
-            self._log.ready(row, now_s)
-        self.drift.settle(row, found, now_s)
-        self._advance(row, now_s)
-
-    def _try_again(self, row: Row, answer: Answer, now_s: float) -> None:
-        """The device could not: ask again, more and more rarely; a mere look waits for its next round."""
-        self.drift.turned_away(row, answer, now_s)
-        row.phase = Phase.INITIALIZED
-        row.reason = answer.reason or answer.status.value
-        row.not_before_s = now_s + doubled(self.limits.busy_retry_min_s, self.limits.busy_retry_max_s, row.retries)
-        row.retries += 1
-        self._recovery.line.ended(row.key)
-        if answer.status is Status.UNREACHABLE:
-            self._recovery.failed(row, Failure.UNREACHABLE, now_s)
-        elif answer.status is Status.FAILED and row.make:
-            self._refusals.on_refused(row, answer, now_s)
-        self._advance(row, now_s)
-
-    def _on_called(self, row: Row, answer: Answer, now_s: float) -> None:
-        if answer.status in (Status.APPLIED, Status.REFUSED):
-            unit = row.hand
-            assert unit is not None, "it was called"
-            if unit.operation == "isolate":  # its host may not have been reached
-                learn_record(row, answer)
-            else:
-                self.drift.on_called(row, answer)
-                self._recovery.suspicion.on_helped(now_s)
-            outcome, reason = outcome_of(unit, answer)
-            if outcome is Outcome.COMPLETED:
-                self.policies.obey(row, unit)
-            self._log.answer(row, outcome, reason, now_s)
-            return
-        nothing_done = answer.status in (Status.UNREACHABLE, Status.INVALID)
-        verdict = Verdict.NOT_STARTED if nothing_done else Verdict.MAYBE_STARTED
-        self._recovery.crash(row, verdict, f"{answer.status}: {answer.reason or 'no reason given'}", now_s)
-
     # --- what was appended ---------------------------------------------------------------------------------------
 
     def _on_answered(self, row: Row, phase: Phase, now_s: float) -> None:
@@ -406,7 +249,7 @@ class PodOwner:
         if row.early:
             row.early = []
         row.drop_answered()
-        self._advance(row, now_s)
+        self._processes.advance(row, now_s)
 
     def _on_gone(self, row: Row, now_s: float) -> None:
         """The address has left: what is queued here is dropped, and sent again elsewhere."""
