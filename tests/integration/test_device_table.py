@@ -135,7 +135,7 @@ async def test_what_was_in_progress_on_an_isolated_host_never_takes_effect(devic
     fault = await device.fault("hang", id="web-1", operation="stop")
     hanging = device.wire.send(**request("call", "vm.web-1", ticket=50, operation="stop"))
     assert (await device.applied("host.host-1", "isolate")).isolated
-    assert b'"unreachable"' in await hanging
+    assert b'"unreachable"' in await asyncio.wait_for(hanging, 30)
     await device.control("fault_clear", number=fault)
     await device.ask("isolate", "host.host-1", undo=True)
     told = await device.ask("synchronize", "vm.web-1", life=2)
