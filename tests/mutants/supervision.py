@@ -4,6 +4,7 @@ from tests.mutants.table import Mutant, S
 
 SEMANTICS = "tests/unit/test_supervision_semantics.py"
 CONFIGURE = "tests/unit/test_supervision_configure.py"
+HELD = "tests/unit/test_supervision_held.py"
 MARKS = "tests/property/test_marks.py"
 POLICIES = "tests/property/test_supervision_policies.py"
 
@@ -174,7 +175,15 @@ SUPERVISION = (
         S + "dispatch.py",
         "first = queue.superseding_before(ticket, self.superseding)",
         "first = queue.superseding_before(ticket)",
-        (MARKS,),
+        (HELD, MARKS),
+    ),
+    Mutant(
+        "a unit that is told to supersede spares what its policy spared",
+        "4.policies",
+        S + "dispatch.py",
+        "        self.superseding.discard(ticket)\n",
+        "",
+        (HELD, MARKS),
     ),
     Mutant(
         "a word that is not the first counts",
@@ -182,6 +191,6 @@ SUPERVISION = (
         S + "outbox.py",
         "known = ticket in self.marks or self._superseded_by(queue, ticket) is not None",
         "known = ticket in self.marks",
-        (MARKS,),
+        (HELD, MARKS),
     ),
 )

@@ -37,6 +37,7 @@ STEPS = some.lists(
         some.tuples(some.just("submit"), UNITS),
         some.tuples(some.just("submit"), UNITS),
         some.tuples(some.just("cancel"), some.integers(0, 20)),
+        some.tuples(some.just("amend"), some.integers(0, 20)),
         some.tuples(some.just("wait"), some.integers(1, 4)),
         some.tuples(some.just("crash"), some.none()),
         some.tuples(some.just("answer"), some.none()),
@@ -71,6 +72,10 @@ class Model:
         self.units[ticket] = unit
         if operation == "cancel":
             self.mark(unit["ticket"], Outcome.CANCELLED)
+        if operation == "amend" and unit["ticket"] in self.units:
+            for each in before:
+                if each < unit["ticket"]:
+                    self.mark(each, Outcome.SUPERSEDED)
         decides = self.policy == "supersede" or (self.policy == "destroy_supersedes" and operation == "destroy")
         by_policy = decides and "order" not in unit and operation not in STEERING
         for each in before:
@@ -140,6 +145,12 @@ class Dispatching:
     def cancel(self, which: int) -> None:
         if self.ticket:
             self.submit({"operation": "cancel", "ticket": 1 + which % self.ticket})
+
+    def amend(self, which: int) -> None:
+        """A unit that waits is to supersede what is before it."""
+        if self.ticket:
+            spec = {"order": "supersede"}
+            self.submit({"operation": "amend", "ticket": 1 + which % self.ticket, "spec": spec})
 
     def wait(self, seconds: int) -> None:
         self.model.wait(seconds)

@@ -96,3 +96,32 @@ def test_a_unit_that_supersedes_by_its_own_word_supersedes_what_a_policy_has_spa
     dispatching.work(6, "start")
     dispatching.work(7, "start", order="supersede")
     assert dict(dispatching.sent()) == {5: Outcome.SUPERSEDED, 6: Outcome.SUPERSEDED, 7: None}
+
+
+def test_a_unit_that_waits_is_told_to_supersede_what_is_before_it() -> None:
+    dispatching = Dispatching()
+    for ticket in (5, 6, 7):
+        dispatching.work(ticket, "start")
+    dispatching.work(8, "amend", ticket=7, spec={"order": "supersede"})
+    told = dict(dispatching.sent())
+    assert told == {5: Outcome.SUPERSEDED, 6: Outcome.SUPERSEDED, 7: None, 8: None}
+    dispatching.work(9, "amend", ticket=8, spec={"order": "fifo"})
+    assert dict(dispatching.sent()) == {9: Outcome.REJECTED}, "there is no way back"
+
+
+def test_a_unit_that_superseded_by_policy_and_is_told_to_also_supersedes_what_the_policy_spared() -> None:
+    dispatching = Dispatching(policies={"order": "supersede"})
+    dispatching.work(5, "release")
+    dispatching.work(6, "start")
+    assert dict(dispatching.sent()) == {5: None, 6: None}
+    dispatching.work(7, "amend", ticket=6, spec={"order": "supersede"})
+    assert dict(dispatching.sent()) == {5: Outcome.SUPERSEDED, 6: None, 7: None}
+
+
+def test_what_is_superseded_cannot_be_cancelled_any_more() -> None:
+    dispatching = Dispatching()
+    dispatching.work(5, "start")
+    dispatching.work(6, "start", order="supersede")
+    dispatching.work(7, "cancel", ticket=5)
+    dispatching.fold.send_again(0.0)
+    assert dict(dispatching.sent()) == {5: Outcome.SUPERSEDED, 6: None, 7: None}

@@ -5,7 +5,7 @@ record with who and why, and needs no orchestrator to be accepted. Only `list` a
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -136,6 +136,9 @@ def policy(
     deadline: Annotated[
         str | None, typer.Option(metavar="RFC3339|+30s|none", help="bounds the start; `none` takes it away")
     ] = None,
+    order: Annotated[
+        Literal["supersede"] | None, typer.Option(help="it supersedes what has not started before it; no way back")
+    ] = None,
     reason: Reason = None,
     by: By = None,
     wait: Wait = False,
@@ -144,13 +147,13 @@ def policy(
     as_json: Json = False,
 ) -> None:
     """Change the policies of a unit that waits: what is not named stays. What is decided already stays decided."""
-    spec: dict[str, Any] = {"on_failure": on_failure, "attempts_max": attempts_max}
+    spec: dict[str, Any] = {"on_failure": on_failure, "attempts_max": attempts_max, "order": order}
     spec = {name: value for name, value in spec.items() if value is not None}
     try:
         if deadline is not None:
             spec["deadline"] = None if deadline == "none" else deadline_of(deadline, datetime.now(UTC))
         if not spec:
-            raise CommandError("say what changes: --on-failure, --attempts-max or --deadline")
+            raise CommandError("say what changes: --on-failure, --attempts-max, --deadline or --order")
     except CommandError as error:
         fail(error)
     _about("amend", which, spec, Asking(reason, by, wait, timeout, server, as_json))

@@ -8,7 +8,7 @@ never what happened; so a process that has not heard of the latest costs at most
 from typing import NamedTuple
 
 from treeward.schemas.specs import AmendSpec
-from treeward.schemas.units import Unit
+from treeward.schemas.units import Order, Unit
 from treeward.supervision.pending import Pending
 
 
@@ -40,6 +40,8 @@ class Amendments:
             return pending
         changes = amendment.changes
         told = {name: getattr(changes, name) for name in ("on_failure", "attempts_max") if getattr(changes, name)}
+        if changes.order is not None:
+            told["order"] = Order(changes.order)
         if "deadline" in changes.model_fields_set:
             told["deadline"] = changes.deadline
         unit = unit.model_copy(update=told)

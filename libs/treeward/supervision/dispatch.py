@@ -67,7 +67,7 @@ class Dispatcher(Outbox):
             return
         pending = read_pending(self.zone, key, ticket, body, trace, stored_s)
         self._keep(pending)
-        self._supersede_by_policy(self.queues[key], pending, now_s)
+        self._supersede_by_policy(self.queues[key], self.bodies[ticket], now_s)
         self._pump(self.queues[key], now_s)
 
     def on_event(self, position: int, event: Event, now_s: float) -> None:
@@ -253,6 +253,8 @@ class Dispatcher(Outbox):
                 self._deadline_of.pop(unit.ticket, None)
                 if unit.ticket in self.bodies:
                     self._keep(self.bodies[unit.ticket])
+                if (unit.spec or {}).get("order") is not None:
+                    self._supersede(queue, unit.ticket, now_s)
                 self._begin_again(queue, now_s)
             case "pause":
                 queue.on_pause(ticket)
@@ -264,10 +266,15 @@ class Dispatcher(Outbox):
                 self._unsend(queue)
             case "retry":
                 self._begin_again(queue, now_s)
-        if pending.supersedes:  # by its own word, which also means what a policy has spared
-            first = queue.superseding_before(ticket, self.superseding)
-            queue.on_supersede(ticket)
-            self._send_marks(queue, first, ticket - 1, now_s)
+        if pending.supersedes:
+            self._supersede(queue, ticket, now_s)
+
+    def _supersede(self, queue: Queue, ticket: int, now_s: float) -> None:
+        """A unit supersedes by its own word, which also means what a policy has spared."""
+        first = queue.superseding_before(ticket, self.superseding)
+        self.superseding.discard(ticket)
+        queue.on_supersede(ticket)
+        self._send_marks(queue, first, ticket - 1, now_s)
 
     # --- conflict policies: of the resource, else of its pod, else of the zone ------------------------------------
 

@@ -1,6 +1,6 @@
 """What a dispatcher knows of one resource."""
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Container, Iterator
 
@@ -100,8 +100,9 @@ class Queue:
         """A unit was read that makes what has not started before it superfluous."""
         if self.supersedes is None:
             self.supersedes = []
-        if ticket not in self.supersedes[-1:]:
-            insort(self.supersedes, ticket)
+        place = bisect_left(self.supersedes, ticket)
+        if self.supersedes[place : place + 1] != [ticket]:
+            self.supersedes.insert(place, ticket)
 
     def superseding_behind(self, ticket: int) -> Iterator[int]:
         """The units behind `ticket` that supersede what is before them, in order."""

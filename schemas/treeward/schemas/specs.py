@@ -165,6 +165,9 @@ class AmendSpec(Spec):
     on_failure: OnFailure | None = Field(default=None, strict=False)
     attempts_max: int | None = Field(default=None, ge=1, le=1000)
     deadline: WrittenTime | None = Field(default=None, strict=False, description="RFC 3339 with zone; null: none")
+    order: Literal["supersede"] | None = Field(
+        default=None, description="it supersedes what has not started before it; there is no way back"
+    )
 
 
 STEERING: dict[str, type[BaseModel]] = {

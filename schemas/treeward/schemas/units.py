@@ -195,7 +195,7 @@ def _check_tickets(unit: Unit, ticket: int | None) -> None:
         if unit.ticket is None:
             raise InvalidUnitError(f"ticket: {unit.operation} must name the ticket of the unit that it means")
         if unit.operation == "amend" and not unit.spec:
-            raise InvalidUnitError("spec: amend must say what changes: on_failure, attempts_max or deadline")
+            raise InvalidUnitError("spec: amend must say what changes: on_failure, attempts_max, deadline or order")
     elif unit.ticket is not None:
         raise InvalidUnitError(f"ticket: only cancel, retry and amend name a ticket, {unit.operation!r} does not")
     if ticket is None:
