@@ -29,8 +29,6 @@ CONTROL_S = 5.0
 RELEASE_AFTER_S = 2.0
 ROLLED_S = 120.0
 """A server that takes longer to come back from a rolling restart than that does not."""
-AWAY_S = 20.0
-"""So long at least the second server is away that had a copy of the mailboxes: longer than they have no leader."""
 
 
 @dataclass(slots=True)
@@ -291,7 +289,7 @@ class Injector:
         await until(
             lambda: self.site.runs(first) and self.site.servers.greets(first), f"{first} greets again", ROLLED_S
         )
-        self.site.kill(second, AWAY_S + fault.duration_s)
+        self.site.kill(second, fault.duration_s)
         self.site.servers.rejoin()
         await until(lambda: self.site.runs(second), f"{second} runs again", ROLLED_S)
 

@@ -86,6 +86,8 @@ STORM_END_S = 6.0
 """How long it is quiet after the last fault of a storm is over."""
 LONG = ("pause", "cut", "hang", "host", "isolate")
 LONG_S = 8.0
+AWAY_S = 20.0
+"""So long at least the second server is away that had a copy of the mailboxes: longer than they have no leader."""
 LONG_SHARE = 0.15
 """Some of these last longer than pings, call time-outs and elections take."""
 
@@ -140,6 +142,8 @@ def _draw(chance: Random, kind: Kind, at_s: float, *, measured: bool = False) ->
     duration_s = chance.uniform(2.0, 6.0) if kind.startswith("pause") else chance.uniform(0.3, 4.0)
     if chance.random() < LONG_SHARE and kind.startswith(LONG):
         duration_s += LONG_S
+    if kind is Kind.LOSE_MAILBOX_COPIES:
+        duration_s += AWAY_S
     return Planned(0, kind, at_s, chance.randrange(1 << 16), duration_s, chance.random(), measured)
 
 
