@@ -1,11 +1,15 @@
 """What the owner of a pod says: the events of its rows, and what each append is to bring about once it is stored."""
 
+from typing import Literal
+
 from treeward.schemas.events import DeviceOutcome, Drift, Event, EventType, Outcome, Verdict
 from treeward.schemas.mailbox import Message
 from treeward.supervision import events
 from treeward.supervision.effects import Abandon, Append, Effect, Work
 from treeward.supervision.row import Phase, Row
 
+Then = Literal["answered", "isolated", "gone", "leaving", "drifted", "made", "crashed", "quarantined", "released"]
+"""What becomes of a row when its event is stored."""
 TRIED_MAX = 16
 """Hosts that are remembered to have been tried: where there are more, those of long ago are tried again."""
 FOUND_ISOLATED = "its device has isolated it, although no unit of work has asked for that"
@@ -23,7 +27,7 @@ class PodLog:
         self.drifts: dict[str, Drift] = {}
         """What others have changed, as every event of it says until that is settled; few, so no field of a row."""
         self._tokens = 0
-        self._waiting: dict[int, tuple[str, str]] = {}
+        self._waiting: dict[int, tuple[str, Then]] = {}
         """Token of an append -> the row that it moves on, and to what."""
 
     def token(self) -> int:
@@ -31,10 +35,10 @@ class PodLog:
         self._tokens += 1
         return self._tokens
 
-    def stored(self, token: int, position: int) -> tuple[str, str]:
-        """An append is in the log: the row that it moves on, and to what; empty if to nothing."""
+    def stored(self, token: int, position: int) -> tuple[str, Then] | None:
+        """An append is in the log: the row that it moves on, and how; None if nothing waits for it."""
         self.stored_up_to = max(self.stored_up_to, position)
-        return self._waiting.pop(token, ("", ""))
+        return self._waiting.pop(token, None)
 
     def is_quarantining(self, row: Row) -> bool:
         """Whether what is on its way for this row is its quarantine."""
@@ -62,7 +66,7 @@ class PodLog:
         event.tried = ()
         if removed:
             event.pod = event.host = event.reserves = None
-        then = "gone" if removed else "isolated" if unit.operation == "isolate" else "answered"
+        then: Then = "gone" if removed else "isolated" if unit.operation == "isolate" else "answered"
         self._commit(row, event, then, Work(unit, row.taken_s, row.called_s, now_s))
 
     def leave(self, row: Row, now_s: float, reason: str, to: str | None) -> None:
@@ -135,7 +139,7 @@ class PodLog:
         self._commit(row, self._event(row, EventType.RELEASED, now_s, reason=f"by ticket {ticket}"), "released")
 
     def _commit(
-        self, row: Row, event: Event, then: str, work: Work | None = None, traces: tuple[str, ...] = ()
+        self, row: Row, event: Event, then: Then, work: Work | None = None, traces: tuple[str, ...] = ()
     ) -> None:
         row.phase = Phase.COMMITTING
         row.token = self.token()

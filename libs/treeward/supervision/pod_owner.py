@@ -162,26 +162,29 @@ class PodOwner:
 
     def on_appended(self, token: int, position: int, now_s: float) -> None:
         """An append is in the log; `position` is that of its last event."""
-        key, then = self._log.stored(token, position)
-        row = self.rows.get(key)
-        if row is None or row.phase is not Phase.COMMITTING or row.token != token:
+        waiting = self._log.stored(token, position)
+        row = self.rows.get(waiting[0]) if waiting is not None else None
+        if waiting is None or row is None or row.phase is not Phase.COMMITTING or row.token != token:
             return
-        if then in ("answered", "isolated"):
-            self._on_answered(row, Phase.READY if then == "answered" else Phase.INITIALIZED, now_s)
-        elif then == "gone":
-            self._on_gone(row, now_s)
-        elif then in ("leaving", "drifted", "made"):
-            row.phase = Phase.READY
-            self._processes.advance(row, now_s)
-        elif then == "crashed":
-            self._recovery.on_crashed(row, position, now_s)
-            self._processes.advance(row, now_s)
-        else:
-            row.phase = Phase.QUARANTINED if then == "quarantined" else Phase.INITIALIZED
-            released = max((message.released for message in row.queue), default=0)
-            if released > row.released:
-                self._recovery.hear_release(row, released, now_s)
-            self._processes.advance(row, now_s)
+        match waiting[1]:
+            case "answered":
+                self._on_answered(row, Phase.READY, now_s)
+            case "isolated":  # the host is brought before its device anew
+                self._on_answered(row, Phase.INITIALIZED, now_s)
+            case "gone":
+                self._on_gone(row, now_s)
+            case "leaving" | "drifted" | "made":
+                row.phase = Phase.READY
+                self._processes.advance(row, now_s)
+            case "crashed":
+                self._recovery.on_crashed(row, position, now_s)
+                self._processes.advance(row, now_s)
+            case "quarantined" | "released":
+                row.phase = Phase.QUARANTINED if waiting[1] == "quarantined" else Phase.INITIALIZED
+                released = max((message.released for message in row.queue), default=0)
+                if released > row.released:
+                    self._recovery.hear_release(row, released, now_s)
+                self._processes.advance(row, now_s)
 
     def tick(self, now_s: float) -> None:
         """Time has passed: back-offs end, calls without an answer crash their process, idle rows are forgotten."""

@@ -1,6 +1,6 @@
 """What the owner of a zone says: the events of its rows and of its pods, and what each append is to bring about."""
 
-from typing import Any
+from typing import Any, Literal
 
 from treeward.schemas.events import Event, EventType, Outcome, Verdict
 from treeward.supervision import events
@@ -8,6 +8,8 @@ from treeward.supervision.effects import Append, Effect, Work
 from treeward.supervision.pod_book import PodBook
 from treeward.supervision.unplaced import Unplaced
 
+Then = Literal["placed", "answered"]
+"""What becomes of a row when its event is stored."""
 HOW_IT_CAME = ("existed", "last", "left", "left_pod", "to", "emptied", "tried")
 
 
@@ -22,13 +24,13 @@ class ZoneLog:
         """A fetch must be at least as new."""
         self._pods = pods
         self._tokens = 0
-        self._waiting: dict[int, tuple[str, str]] = {}
+        self._waiting: dict[int, tuple[str, Then]] = {}
         """Token of an append -> the row that it moves on, and to what."""
 
-    def stored(self, token: int, position: int) -> tuple[str, str]:
-        """An append is in the log: the row that it moves on, and to what; empty if to nothing."""
+    def stored(self, token: int, position: int) -> tuple[str, Then] | None:
+        """An append is in the log: the row that it moves on, and how; None if nothing waits for it."""
         self.stored_up_to = max(self.stored_up_to, position)
-        return self._waiting.pop(token, ("", ""))
+        return self._waiting.pop(token, None)
 
     def say(self, event: Event) -> None:
         """An event that nothing here waits for."""
@@ -68,7 +70,7 @@ class ZoneLog:
     def _event(self, row: Unplaced, type_: EventType, now_s: float, **changes: object) -> Event:
         return events.of_unplaced(self.zone, self.epoch, row, type_, now_s, **changes)
 
-    def _commit(self, row: Unplaced, event: Event, then: str, now_s: float) -> None:
+    def _commit(self, row: Unplaced, event: Event, then: Then, now_s: float) -> None:
         assert row.hand is not None, "only a unit in hand makes this owner append"
         row.reason = None
         row.committing = True

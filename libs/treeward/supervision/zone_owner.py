@@ -176,10 +176,11 @@ class ZoneOwner:
 
     def on_appended(self, token: int, position: int, now_s: float) -> None:
         """An append is in the log."""
-        key, then = self._log.stored(token, position)
-        row = self.rows.get(key)
-        if row is None or row.token != token:
+        waiting = self._log.stored(token, position)
+        row = self.rows.get(waiting[0]) if waiting is not None else None
+        if waiting is None or row is None or row.token != token:
             return
+        key, then = waiting
         row.committing = False
         if then == "placed":
             self.where.on_given(key, position)
