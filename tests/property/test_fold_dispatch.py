@@ -145,29 +145,19 @@ def test_in_the_end_every_first_unit_is_in_the_mailbox_of_its_present_life(
 def test_what_it_lets_go_from_work_was_answered(
     history: History, begin: tuple[int, int], order: list[tuple[str, int]]
 ) -> None:
+    """History says what was answered in the end; nothing else may ever leave, whatever was read by then."""
+    keys = dict(history.work)
     reading = Reading(history, begin)
-    answered: set[int] = set()
-    for position in range(reading.log_at):
-        event = history.log[position][1]
-        if event.is_outcome and event.ticket is not None:
-            answered.add(event.ticket)
     for what, freshness in order:
-        if what == "log" and reading.log_at < history.last:
-            event = history.log[reading.log_at][1]
-            if event.is_outcome and event.ticket is not None:
-                answered.add(event.ticket)
-            reading.read_log()
-        elif what == "work":
-            reading.read_work()
-        else:
-            reading.fetch(freshness)
-        known = answered | {ticket for ticket, _ in history.work if _answered_in_truth(history, ticket)}
-        assert set(range(1, reading.fold.low_water())) <= known
-
-
-def _answered_in_truth(history: History, ticket: int) -> bool:
-    key = dict(history.work)[ticket]
-    return ticket <= history.resources[key].answered
+        match what:
+            case "log":
+                reading.read_log()
+            case "work":
+                reading.read_work()
+            case "fetch":
+                reading.fetch(freshness)
+        let_go = range(1, reading.fold.low_water())
+        assert [ticket for ticket in let_go if ticket > history.resources[keys[ticket]].answered] == []
 
 
 @settings(max_examples=100)
