@@ -22,6 +22,7 @@ ELECTION_S: Final = 30.0
 _NAME_IN_USE: Final = 10058
 _TOO_FEW_SERVERS: Final = 10005
 """No place for that many copies, since a server is away. (Just after it left, JetStream still counts on it.)"""
+_NOT_CLUSTERED: Final = 10074
 _NS: Final = 1_000_000_000
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,8 @@ async def _add_copies(bus: "NatsBus", found: Mapping[str, Any], replicas: int) -
     error = api_error(await bus.streams.api(f"STREAM.UPDATE.{name}", wanted, timeout_s=ELECTION_S))
     if error is None:
         logger.warning("a mailbox gets its other copies again", extra={"stream": name, "replicas": replicas})
+    elif error.code == _NOT_CLUSTERED:  # no server will ever come for them: a difference like any other
+        return found
     elif error.code != _TOO_FEW_SERVERS:
         raise BusError(f"cannot add copies of stream {name}: {error.description} ({error.code})")
     return wanted
