@@ -46,11 +46,6 @@ class Known:
             return None
         return Result(row["noticed"], row["took_s"])  # type: ignore[arg-type]
 
-    def hint(self, name: str) -> str | None:
-        """What noticed it the last time, on whatever code that was."""
-        noticed = self.rows.get(name, {}).get("noticed")
-        return noticed if isinstance(noticed, str) else None
-
 
 class Trials:
     """The rows of one run, one at a time, on one copy of the tree."""
@@ -67,16 +62,10 @@ class Trials:
         if known is not None:
             return known
         begun_s = time.monotonic()
-        result = Result(self._notice(mutant), time.monotonic() - begun_s)
+        noticed = self._copy.try_(mutant, mutant.tests, range(self._seeds))
+        result = Result(noticed, time.monotonic() - begun_s)
         self._known.keep(mutant.name, depends_on, result)
         return result
-
-    def _notice(self, mutant: Mutant) -> str | None:
-        """A row without tests begins with the seed that noticed it the last time."""
-        seeds, seed = range(self._seeds), seed_of(self._known.hint(mutant.name) or "")
-        if seed is not None and seed in seeds and not mutant.tests:
-            return self._copy.try_(mutant, [], [seed, *(other for other in seeds if other != seed)])
-        return self._copy.try_(mutant, mutant.tests, seeds)
 
     def check_unchanged(self, noticed: Collection[str]) -> str | None:
         """Which of those that have noticed something fails as well when nothing is taken out; None: none of them."""

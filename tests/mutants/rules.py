@@ -18,6 +18,7 @@ class Rule(NamedTuple):
 
 
 W1 = "calling a resource ahead (W > 1) is not built: one outcome of a resource is on its way at most"
+W1_SAME = "with W = 1 the line is that of "
 
 PROTOCOL = (
     Rule("S1.placed", "`placed` begins a life"),
@@ -65,6 +66,8 @@ PROTOCOL = (
     Rule("S13.uncommitted", "at most W uncommitted", W1),
     Rule("S13.stop", "answers stop the pipeline", W1),
     Rule("S13.carries", "`handed_off` carries W tickets", W1),
+    Rule("S13.removed", "`removed` on the last of W only", W1_SAME + "S2.removed"),
+    Rule("S13.order", "appends of a resource stay in order", W1_SAME + "H16"),
     Rule(
         "S3.standstill",
         "a life begins at `removed` instead of S3",
@@ -73,12 +76,14 @@ PROTOCOL = (
 )
 
 DESIGN = (
-    Rule("3.2.step", "check and act are one step at the device", "no line: `handle` of a device has no await in it"),
+    Rule("3.2.step", "check and act are one step at the device: no other request of that address comes in between"),
     Rule(
         "3.3.writer", "every outcome has one writer behind one guard", "no line: no other program may append; `guard`"
     ),
     Rule(
-        "4.who", "a parent claims for its children, nobody for itself", "no line: only `claim_pod` and `_claim` append"
+        "4.who",
+        "a parent claims for its children; nobody for itself, but root's owner",
+        "no line: only `claim_pod`, root's `_claim` and, for root itself, `_claim_root` append claims",
     ),
     Rule(
         "4.rights",

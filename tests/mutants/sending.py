@@ -20,6 +20,7 @@ EXEC = "services/device-guard/treeward/device_guard/adapters/exec.py"
 GUARD_TESTS = "tests/integration/test_device_guard.py::"
 ENDED_WAITING = GUARD_TESTS + "test_a_run_that_is_ended_while_it_waits_for_its_turn_starts_no_program"
 ENDED_STARTING = GUARD_TESTS + "test_a_run_that_is_ended_while_its_program_starts_is_not_told_what_to_do"
+LEFT_RUNNING = GUARD_TESTS + "test_what_a_killed_guard_left_running_is_over_before_the_next_life_is_accepted"
 
 SENDING = (
     # what is held
@@ -386,5 +387,13 @@ SENDING = (
         "            records[address] = Kept(address, record, host, bool(existed), state, run)\n",
         "            records[address] = Kept(address, DeviceRecord(), host, bool(existed), state, run)\n",
         ("tests/integration/test_device_guard.py",),
+    ),
+    Mutant(
+        "the guard takes requests side by side",
+        "3.2.step",
+        "services/device-guard/treeward/device_guard/guard.py",
+        "        async with place.turn:\n            place.queued -= 1\n",
+        "        if True:\n            place.queued -= 1\n",
+        (LEFT_RUNNING,),
     ),
 )

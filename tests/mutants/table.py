@@ -33,7 +33,7 @@ class Mutant(NamedTuple):
     file: str
     old: str
     new: str
-    tests: tuple[str, ...] = ()
+    tests: tuple[str, ...]
 
 
 MUTANTS = (
