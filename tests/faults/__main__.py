@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -24,7 +23,8 @@ def main() -> None:
     parser.add_argument("--kinds", metavar="KIND,...", help="only these, in this order, again and again")
     parser.add_argument("--gap", type=float, default=3.0, help="with --kinds: seconds between two faults")
     parser.add_argument("--disk-mib", type=int, default=0, metavar="N", help="room for each NATS server: disk_full")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep logs, books and report there")
+    parser.add_argument("--call-timeout-s", type=float, help="of a device call; otherwise the product's default")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="logs, books and report; otherwise faults-SEED")
     asked = parser.parse_args()
     if asked.kinds:
         kinds = [Kind(name) for name in asked.kinds.split(",")]
@@ -37,15 +37,25 @@ def main() -> None:
     def say(text: str) -> None:
         console.print(f"{time.monotonic() - begun_s:6.0f} s  {text}", highlight=False)
 
-    with tempfile.TemporaryDirectory(prefix="treeward-faults-") as scratch:
-        folder = asked.keep or Path(scratch)
-        folder.mkdir(parents=True, exist_ok=True)
-        size = Size(servers=asked.servers, disk_mib=asked.disk_mib, settings={"TREEWARD_CALL_TIMEOUT_S": "5"})
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            report = runner.run(run(folder, plan, seed=asked.seed, size=size, units_per_s=asked.units_per_s, say=say))
-        write(report, folder / "report.json")
+    folder = new_folder(asked.keep or Path(f"faults-{asked.seed}"))
+    settings = {} if asked.call_timeout_s is None else {"TREEWARD_CALL_TIMEOUT_S": str(asked.call_timeout_s)}
+    size = Size(servers=asked.servers, disk_mib=asked.disk_mib, settings=settings)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        report = runner.run(run(folder, plan, seed=asked.seed, size=size, units_per_s=asked.units_per_s, say=say))
+    write(report, folder / "report.json")
     show(report, console)
+    console.print(f"report.json, log.jsonl, logs and all files of the servers are in {folder}", soft_wrap=True)
     sys.exit(0 if report.fine else 1)
+
+
+def new_folder(wanted: Path) -> Path:
+    """Make it; if something is in it already, `-2`, `-3` and so on: two runs never mix. Returns its absolute path."""
+    folder, number = wanted.resolve(), 1
+    while folder.exists() and any(folder.iterdir()):
+        number += 1
+        folder = folder.with_name(f"{wanted.resolve().name}-{number}")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 if __name__ == "__main__":

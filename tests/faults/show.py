@@ -31,11 +31,14 @@ def show(report: Report, console: Console) -> None:
         units.add_row(name, str(count))
     console.print(units)
 
-    recovery = _table("recovery after", "resources>", "p50 s>", "p99 s>", "highest s>")
-    for kind, values in report.recovery.items():
-        found = percentiles(values)
+    recovery = _table(
+        "recovery after", "resources>", "p50 s>", "p99 s>", "highest s>", "no completed unit>", "in a call>"
+    )
+    for kind, each in report.recovery.items():
+        found = percentiles(each.waited_s)
         figures = ["-"] * 3 if found is None else [f"{value:.2f}" for value in found]
-        recovery.add_row(kind.value, str(len(values)), *figures)
+        left_out = (str(each.uncompleted or ""), str(each.at_device or ""))
+        recovery.add_row(kind.value, str(len(each.waited_s)), *figures, *left_out)
     console.print(recovery)
 
     promises = _table("promise", "broken>")

@@ -205,7 +205,7 @@ class Site:
         for links in (*self.nats_links.values(), list(self.device_links.values())):
             for link in links:
                 link.heal()
-        self.servers.rejoin()
+        self.servers.rejoin_all()
 
     # --- the programs --------------------------------------------------------------------------------------------
 

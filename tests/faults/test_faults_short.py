@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from tests.faults.__main__ import new_folder
 from tests.faults.plan import ASKED_FOR, Kind, draw_plan, sequence
 from tests.faults.run import run
+from tests.faults.servers import NatsServers
 from tests.faults.site import Size
 
 KINDS = [
@@ -16,6 +18,34 @@ SIZE = Size(
     servers=1, orchestrators=2, zone_supervisors=2, agents=3, zones=1, pods=2, hosts=2,
     settings={"TREEWARD_CALL_TIMEOUT_S": "3"},
 )  # fmt: skip
+
+
+def test_the_page_says_how_many_kinds_the_short_form_has() -> None:
+    page = Path(__file__).parents[2] / "docs" / "faults.md"
+    assert f"test_faults_short.py`, {len(set(KINDS))} kinds" in page.read_text()
+
+
+def test_two_runs_never_mix_in_one_folder(tmp_path: Path) -> None:
+    wanted = tmp_path / "faults-1"
+    first = new_folder(wanted)
+    (first / "report.json").touch()
+    assert (first, new_folder(wanted)) == (wanted, tmp_path / "faults-1-2")
+
+
+def test_of_two_servers_that_are_cut_off_one_rejoins_only_the_third(tmp_path: Path) -> None:
+    servers = NatsServers(tmp_path, tmp_path, 3)
+    whole = ("nats-1", "nats-3"), ("nats-3", "nats-1")
+
+    def mended() -> set[tuple[str, str]]:
+        return {pair for pair, link in servers.routes.items() if not link.to_server.held}
+
+    servers.isolate("nats-1")
+    servers.isolate("nats-2")
+    assert mended() == set()
+    servers.rejoin("nats-1")
+    assert mended() == set(whole)
+    servers.rejoin("nats-2")
+    assert mended() == set(servers.routes)
 
 
 def test_the_same_seed_is_the_same_plan() -> None:

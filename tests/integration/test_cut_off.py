@@ -80,6 +80,6 @@ async def test_whoever_is_cut_off_with_the_leader_itself_may_not_claim_and_the_o
         await until(lambda: can(there))  # the others have a leader of their own
         assert not await can(here)
     finally:
-        cluster.rejoin()
+        cluster.rejoin_all()
         for bus in (first, here, there):
             await bus.close()

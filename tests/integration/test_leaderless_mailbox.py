@@ -78,7 +78,7 @@ async def test_a_mailbox_that_lost_two_of_three_copies_works_again_before_the_th
         cluster.programs[FIRST].start()
         await until(lambda: cluster.greets(FIRST))
         cluster.programs[SECOND].kill()
-        cluster.rejoin()
+        cluster.rejoin(FIRST)
 
         async def only_the_mailbox_has_none() -> bool:
             return await has_no_leader(MAILBOX) and not await has_no_leader(streams.log(ZONE))
