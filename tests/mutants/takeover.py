@@ -290,8 +290,8 @@ TAKEOVER = (
         "who is cut off claims root",
         "4.itself",
         "services/orchestrator/treeward/orchestrator/orchestrator.py",
-        "            if await can_claim(self.context, ROOT):\n",
-        "            if True:\n",
+        "            if not await can_claim(self.context, ROOT):\n",
+        "            if False:\n",
         (CUT_OFF,),
     ),
     Mutant(

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from importlib.metadata import version
 
-from treeward.bus.interface import BusError, NoSuchZoneError, Reader, Start, Stored
+from treeward.bus.interface import AppendResult, BusError, InDoubt, NoSuchZoneError, Reader, Refused, Start, Stored
 from treeward.orchestrator.dispatching import Dispatching
 from treeward.orchestrator.root import RootInCharge
 from treeward.runtime import codec
@@ -31,6 +31,8 @@ from treeward.telemetry import names
 DEAL_S = 0.2
 PATIENCE = 3
 """So many suspicions long a root without owner waits for the one that all see as next; then anybody claims it."""
+HAND_OFF_S = 3.0
+"""Root's log has so long to store the claim of a hand-off: less than whoever asked waits for our answer."""
 
 
 class Orchestrator:
@@ -164,12 +166,19 @@ class Orchestrator:
             self._orphaned_since_s = now_s
         impatient = now_s - self._orphaned_since_s > PATIENCE * self.context.limits.suspicion_s
         if claim.instance == self.context.instance or impatient:
-            if await can_claim(self.context, ROOT):
-                await self._claim_root(self.context.instance, claim.cause, claim.reason)
-            else:
+            if not await can_claim(self.context, ROOT):
                 self.peers.suspect_itself(self.context.now_s())
+                return
+            try:
+                await self._claim_root(self.context.instance, claim.cause, claim.reason)
+            except BusError as error:
+                self.context.log.warning("could not claim root and tries again", reason=str(error))
 
-    async def _claim_root(self, instance: str, cause: Cause, reason: str) -> None:
+    async def _claim_root(self, instance: str, cause: Cause, reason: str) -> AppendResult:
+        """Claim root if nobody has since the claim that we know; raises BusError. Cancelled, it is claimed or not.
+
+        If it was refused somebody was quicker, and if it is in doubt nobody knows: the log will tell.
+        """
         now_s = self.context.now_s()
         branch = self.peers.branches[ROOT]
         event = Event(
@@ -184,18 +193,14 @@ class Orchestrator:
         )
         draft = codec.draft_of(event, instance=self.context.instance, trace=None)
         subject = subjects.claim_of_zone(ROOT)
-        try:
-            result = await self.context.bus.append_expecting(
-                streams.log(ROOT), draft, subject=subject, position=branch.epoch
-            )
-        except BusError as error:
-            self.context.log.warning("could not claim root and tries again", reason=str(error))
-            return
-        if not isinstance(result, int):
-            return  # somebody was quicker, or it is in doubt: the log will tell
-        self.peers.on_claimed(ROOT, instance, result, now_s)
-        self.context.log.warning("claims root", instance=instance, epoch=result, reason=reason)
-        self.context.metrics.counter(names.TAKEOVERS, ROOT, "root", cause.value).inc()
+        result = await self.context.bus.append_expecting(
+            streams.log(ROOT), draft, subject=subject, position=branch.epoch
+        )
+        if isinstance(result, int):
+            self.peers.on_claimed(ROOT, instance, result, now_s)
+            self.context.log.warning("claims root", instance=instance, epoch=result, reason=reason)
+            self.context.metrics.counter(names.TAKEOVERS, ROOT, "root", cause.value).inc()
+        return result
 
     async def _hand_off_root(self) -> str:
         """Claim root for another orchestrator: nothing crashes, and nobody had to name a master before."""
@@ -205,7 +210,23 @@ class Orchestrator:
         successor = rendezvous(ROOT, others)
         if successor is None:
             raise ValueError("there is no other orchestrator to hand root off to")
-        await self._claim_root(successor, Cause.HANDED_OFF, f"handed off by {self.context.instance}")
+        try:
+            async with asyncio.timeout(HAND_OFF_S):
+                result = await self._claim_root(successor, Cause.HANDED_OFF, f"handed off by {self.context.instance}")
+        except TimeoutError:
+            result = InDoubt(f"its log did not answer within {HAND_OFF_S:g} s")
+        except BusError as error:
+            result = InDoubt(str(error))
+        if isinstance(result, Refused):
+            advice = (
+                "somebody else has claimed it meanwhile" if result.fenced else "ask again when its log takes claims"
+            )
+            raise ValueError(f"root is not handed off to {successor}: {result.description}; {advice}")
+        if isinstance(result, InDoubt):
+            raise ValueError(
+                f"nobody knows whether root is claimed for {successor}: {result.reason}; "
+                "`treeward tree` tells whose it is; if it did not change, ask again"
+            )
         return f"root is claimed for {successor}"
 
     async def _begin_root(self, claim: Claimed, gave_up: Callable[[str, bool], None]) -> RootInCharge:
