@@ -12,8 +12,9 @@ from treeward.simulation.loop import VirtualLoop
 class DeviceLink:
     """An agent's way to a device: what `runtime.device_client.Device` asks for, with what connections do to requests.
 
-    Requests and answers are lost with a connection and repeated by the client on the next one; a copy of a request may
-    be read much later.
+    Requests and answers are lost with a connection and repeated by the client on the next one. A copy of a request may
+    be read much later, and is answered like the first; an answer may come twice, the second time much later. As with
+    the client of a real device, the first answer to a request is told, and those after it are not.
     """
 
     def __init__(
@@ -28,6 +29,9 @@ class DeviceLink:
         self._device = device
         self._loop = loop
         self._chance = chance
+        self._chance_of_copies = Random()
+        """Apart from the rest, so that a run in which no copy changes anything is the same as one without them."""
+        self._chance_of_copies.setstate(chance.getstate())
         self._call_program = call_program
         self._pending: dict[int, tuple[dict[str, Any], Callable[[Answer], None]]] = {}
         self._token = 0
@@ -64,17 +68,20 @@ class DeviceLink:
         if trouble.double and chance.random() < trouble.double:
             self._loop.call_later(
                 chance.random() * chance.choice((0.01, 2.0, 30.0)),
-                self._arrive,
-                0,
+                self._arrive_again,
+                token,
                 pending[0],
                 context=self._loop.world,
             )
 
     def _arrive(self, token: int, fields: dict[str, Any]) -> None:
-        self._device.handle(token, fields, lambda answer: self._return(token, answer))
+        self._device.handle(token, fields, lambda answer: self._return(token, answer, self._chance))
 
-    def _return(self, token: int, answer: Answer) -> None:
-        chance, trouble = self._chance, self._device.trouble
+    def _arrive_again(self, token: int, fields: dict[str, Any]) -> None:
+        self._device.handle(token, fields, lambda answer: self._return(token, answer, self._chance_of_copies))
+
+    def _return(self, token: int, answer: Answer, chance: Random) -> None:
+        trouble, copies = self._device.trouble, self._chance_of_copies
         if token not in self._pending or self.dead or (trouble.eat and chance.random() < trouble.eat):
             return
         if self.cut or (trouble.lose and chance.random() < trouble.lose / 2):
@@ -83,9 +90,17 @@ class DeviceLink:
             self._loop.call_later(
                 chance.uniform(0.0002, 0.002), self._hand_over, token, answer, context=self._loop.world
             )
+        if trouble.double and copies.random() < trouble.double:
+            self._loop.call_later(
+                copies.random() * copies.choice((0.01, 2.0, 30.0)),
+                self._hand_over,
+                token,
+                answer,
+                context=self._loop.world,
+            )
 
     def _hand_over(self, token: int, answer: Answer) -> None:
-        if token in self._pending and not self.dead:
+        if not self.dead:
             self._call_program(lambda: self._tell(token, answer))
 
     def _tell(self, token: int, answer: Answer) -> None:

@@ -14,6 +14,7 @@ from treeward.schemas.events import Event, EventType, Verdict
 from treeward.schemas.policies import OnDrift
 from treeward.schemas.specs import NOT_FOR_THE_DEVICE
 from treeward.schemas.units import InvalidUnitError, Unit, parse_unit
+from treeward.simulation import remains
 from treeward.simulation.device import Books, Entry, SimulatedDevice
 from treeward.simulation.server import BusServer
 from treeward.simulation.streams import Stream
@@ -73,6 +74,8 @@ class Judge:
         """Address -> highest ticket applied, highest life that took effect."""
         self._holds: dict[str, list[tuple[int, bool]]] = {}
         """Address -> its pauses (true) and resumes, by ticket."""
+        self._left: remains.Places | None = None
+        """What the devices had and remembered when everything was answered and quiet."""
         server.on_stored.append(self._on_stored)
         server.on_purged.append(self._on_purged)
         books.on_begin.append(self._on_begin)
@@ -310,6 +313,7 @@ class Judge:
             self.note("unanswered", f"{zone}.{unit.key} ticket {ticket} ({operation}){says}")
         if self.unanswered():
             return
+        self._left = remains.look(self._devices)
         here: dict[str, list[tuple[str, SimulatedDevice]]] = {}
         for name, device in self._devices.items():
             for key in device.things:
@@ -322,6 +326,12 @@ class Judge:
             self._judge_place(zone, key, position, event, here.pop(f"{zone}.{key}", []))
         for key in sorted(here):
             self.note("dangling", f"{key} is at a device, and nothing was ever said of it")
+
+    def judge_late(self) -> None:
+        """All programs are dead, and what was on its way has arrived: the devices are as `judge_end` found them."""
+        if self._left is not None:
+            for change in remains.changes(self._left, remains.look(self._devices)):
+                self.note("changed after the end", change)
 
     def _judge_place(
         self, zone: str, key: str, position: int, event: Event, places: list[tuple[str, SimulatedDevice]]

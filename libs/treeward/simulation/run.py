@@ -176,6 +176,7 @@ class Run:
             program.kill("put down")
         loop.call_later(LATE_S, lambda: None, context=loop.world)
         loop.run_until(lambda: False, deadline_s=loop.now_s + LATE_S - 0.1)
+        judge.judge_late()
         outcomes: dict[str, int] = {}
         for answer in judge.answered.values():
             outcomes[answer.type.value] = outcomes.get(answer.type.value, 0) + 1
@@ -331,6 +332,3 @@ def _describe(error: BaseException) -> str:
 def run_plan(plan: Plan, *, loud: bool = False) -> Verdict:
     """Carry a plan through and judge it."""
     return Run(plan, loud=loud).go()
-
-
-Progress = Callable[[Verdict], None]
