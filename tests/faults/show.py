@@ -55,5 +55,8 @@ def show(report: Report, console: Console) -> None:
 def _table(*columns: str) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column.removesuffix(">"), justify="right" if column.endswith(">") else "left")
+        if column.endswith(">"):
+            table.add_column(column.removesuffix(">"), justify="right")
+        else:
+            table.add_column(column, no_wrap=True)  # a name is told whole, whatever is narrow
     return table
