@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import pytest
+from structlog.testing import capture_logs
 from tests.support.until import until
 
 from treeward.bus.nats_bus import NatsBus
@@ -141,3 +142,25 @@ async def test_an_older_claim_that_is_heard_late_neither_ends_nor_begins_an_owne
     agent.claim("a1", 10)
     await until(lambda: agent.branches.held["zone-a.a1"][0] == 10)
     assert [owner.claim.epoch for owner in agent.owners if owner.claim.branch == "zone-a.a1"] == [8, 10]
+
+
+async def test_who_gave_up_before_it_heard_of_the_claim_still_tells_by_whom_it_was_replaced(agent: Agent) -> None:
+    """The log refused it: the claim is there, and has yet to come this way."""
+    agent.may_begin["zone-a.a1"] = agent.may_begin["zone-a.a2"] = asyncio.Event()
+    agent.may_begin["zone-a.a1"].set()
+    agent.claim("a1", 5)
+    await until(lambda: "zone-a.a1" in agent.branches.held)
+    with capture_logs() as lines:
+        agent.gave_up["zone-a.a1"]("the log refused an append: wrong last sequence: 8 (10071)", True)
+        await until(lambda: agent.owners[0].closed)
+        agent.claim("a1", 3, owner="older")
+        agent.claim("a1", 8, owner="another")
+        await until(lambda: len(lines) == 2)
+        agent.claim("a1", 9, owner="a-third")
+        agent.claim("a2", 10)
+        await until(lambda: "zone-a.a2" in agent.branches.held)
+    said = [line for line in lines if line["log_level"] != "info"]
+    gave_up = {"event": "owner gives up and waits to be claimed anew", "log_level": "error", "fenced": True}
+    gave_up |= {"reason": "the log refused an append: wrong last sequence: 8 (10071)"}
+    replaced = {"event": "replaced as owner", "log_level": "warning", "by": "another", "new_epoch": 8}
+    assert said == [one | {"branch": "zone-a.a1", "epoch": 5} for one in (gave_up, replaced)]

@@ -26,6 +26,7 @@ from treeward.simulation.link import Link
 from treeward.simulation.program import Program
 from treeward.simulation.server import BusServer
 from treeward.supervision.pod_owner import PodOwner
+from treeward.telemetry import names
 
 KEY, POD = "vm.web-1", "pod-1"
 DEVICE = f"tcp://{POD}:1"
@@ -63,6 +64,8 @@ class Pod(Alone):
         super().__init__()
         self.gave_up: list[bool] = []
         """Whether it was fenced, each time that it gave up."""
+        self.context: Context | None = None
+        self.world.trace.loud = True
         self.world.add("agent-1", self._own)
         self.world.start("agent-1")
         self.world.run_for(0.1)
@@ -71,8 +74,22 @@ class Pod(Alone):
         unit = Message(epoch=self.epoch, life=self.placed, ticket=ticket, previous=0, operation=operation)
         self.world.server.publish(subjects.mailbox(ZONE, POD, KEY), codec.message_bytes(unit))
 
+    def counted(self, metric: names.Metric) -> int:
+        """What a scrape of its program would say of the zone."""
+        assert self.context is not None
+        return self.context.metrics.counter(metric, ZONE).total
+
+    def logged(self, sentence: str) -> list[dict[str, str]]:
+        """The fields of each line of its log that begins with this."""
+        lines = [line.words for line in self.world.trace.details if line.what == "log"]
+        return [
+            dict(word.split("=", 1) for word in fields)
+            for told, *fields in lines
+            if told.startswith(f"agent-1-1: {sentence}")
+        ]
+
     async def _own(self, program: Program, context: Context, stopping: asyncio.Event) -> None:
-        centre = self.world
+        centre, self.context = self.world, context
         link = DeviceLink(centre.device(DEVICE), centre.loop, program.chance, program.call)
         owner = OwnerLoop(
             context,
@@ -105,6 +122,35 @@ def test_an_owner_that_was_replaced_can_say_nothing_and_stops() -> None:
         alone.send(5, "create")
         alone.world.until(lambda: alone.gave_up, "the end of the owner")
         assert (alone.gave_up, alone.world.types(KEY)) == ([True], before)
+
+
+def test_a_stale_append_that_the_log_refused_is_counted_and_told_with_who_and_which_life() -> None:
+    with pod() as alone:
+        alone.claim("agent-2")
+        alone.send(5, "create")
+        alone.world.until(lambda: alone.gave_up, "the end of the owner")
+        assert (alone.counted(names.APPENDS_REFUSED), alone.counted(names.DEVICE_FENCED)) == (1, 0)
+        (line,) = alone.logged("the log refused a stale append: two owners acted")
+        told = (line["zone"], line["resource"], line["ticket"], line["life"], line["epoch"])
+        assert told == (ZONE, KEY, "5", str(alone.placed), str(alone.epoch))
+
+
+def test_a_call_that_the_device_refused_is_counted_and_told_with_who_and_which_life() -> None:
+    """The next owner has been at the device; this one has heard nothing of it, and has nothing to append."""
+    with pod() as alone:
+        device, answers = alone.world.device(DEVICE), list[Answer]()
+        own = {"zone": ZONE, "kind": "vm", "id": "web-1", "verb": "synchronize"}
+        device.handle(1, own | {"life": alone.placed + 7, "owner": "agent-2", "host": "host-1"}, answers.append)
+        alone.world.until(lambda: answers, "the next owner's answer")
+        alone.send(5, "create")
+        alone.world.until(lambda: alone.gave_up, "the end of the owner")
+        assert alone.gave_up == [True]
+        assert (alone.counted(names.APPENDS_REFUSED), alone.counted(names.DEVICE_FENCED)) == (0, 1)
+        (line,) = alone.logged("the device refused a stale life: two owners acted")
+        assert line == {
+            "zone": ZONE, "resource": KEY, "life": str(alone.placed), "epoch": str(alone.epoch),
+            "accepted_life": str(alone.placed + 7), "accepted_owner": "agent-2",
+        }  # fmt: skip
 
 
 def test_an_owner_that_cannot_know_whether_it_was_heard_gives_up() -> None:

@@ -112,6 +112,8 @@ class Branches:
         self._begin = begin
         self._changed = changed
         self._beginning: dict[str, int] = {}
+        self._given_up: dict[str, int] = {}
+        """Of what its owner has given up, the epoch: until it is told who came after."""
         self._claims: asyncio.Queue[Claimed | GaveUp] = asyncio.Queue(CLAIMS_MAX)
         self._lanes: dict[str, deque[Claimed | GaveUp]] = {}
         """Of each branch that has any, what is still to be done, in order."""
@@ -152,7 +154,9 @@ class Branches:
                     lanes.create_task(self._serve(item.branch), name=f"claims of {item.branch}")
 
     def _concerns(self, item: Claimed | GaveUp) -> bool:
-        return item.branch in self.held or (isinstance(item, Claimed) and item.event.owner == self.context.instance)
+        if item.branch in self.held or item.branch in self._given_up:
+            return True
+        return isinstance(item, Claimed) and item.event.owner == self.context.instance
 
     async def _serve(self, branch: str) -> None:
         """Do what is to be done about a branch; a claim that has been followed by another is not begun."""
@@ -168,10 +172,12 @@ class Branches:
         del self._lanes[branch]
 
     async def _on(self, claim: Claimed) -> None:
-        epoch = self.held[claim.branch][0] if claim.branch in self.held else 0
+        held = self.held.get(claim.branch)
+        epoch = held[0] if held is not None else self._given_up.get(claim.branch, 0)
         if claim.epoch <= epoch:
             return
-        if epoch:
+        self._given_up.pop(claim.branch, None)
+        if epoch:  # it owns it still, or was refused before it heard of the claim
             self.context.log.warning(
                 "replaced as owner", branch=claim.branch, epoch=epoch, by=claim.event.owner, new_epoch=claim.epoch
             )
@@ -191,6 +197,7 @@ class Branches:
                 reason=reason,
                 fenced=fenced,
             )
+            self._given_up[claim.branch] = claim.epoch
             self._claims.put_nowait(GaveUp(claim.branch, claim.epoch))
 
         self._beginning[claim.branch] = claim.epoch

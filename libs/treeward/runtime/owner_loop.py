@@ -201,7 +201,7 @@ class OwnerLoop:
                 return
             now_s = self.context.now_s()
             if isinstance(result, Refused):
-                self.telemetry.refused(result)
+                self.telemetry.refused(effect, result)
                 self.owner.give_up(
                     f"the log refused an append: {result.description} ({result.code})", fenced=result.fenced
                 )

@@ -97,6 +97,7 @@ class OwnerTelemetry:
                 zone=self._zone,
                 resource=effect.key,
                 life=effect.life,
+                epoch=self._epoch,
                 accepted_life=answer.high,
                 accepted_owner=answer.owner,
             )
@@ -118,10 +119,16 @@ class OwnerTelemetry:
             reserved=trace,
         )
 
-    def refused(self, refused: Refused) -> None:
+    def refused(self, effect: effects.Append, refused: Refused) -> None:
         """The log refused an append: somebody else has been claimed, and both of us acted."""
         if refused.fenced:
             self._context.metrics.counter(names.APPENDS_REFUSED, self._zone).inc()
+            self._context.log.error(
+                "the log refused a stale append: two owners acted",
+                **_fields(effect.events[-1]),
+                epoch=self._epoch,
+                reason=refused.description,
+            )
 
     def suspects_itself(self, effect: effects.Suspect) -> None:
         """Most of the processes failed at once, and none of them is blamed; or nothing helps."""

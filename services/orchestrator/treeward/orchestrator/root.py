@@ -24,6 +24,7 @@ from treeward.supervision.effects import Effect
 from treeward.supervision.events import at
 from treeward.supervision.policies import restart_policy
 from treeward.supervision.root_owner import RootOwner
+from treeward.telemetry import names
 
 
 class RootInCharge:
@@ -163,13 +164,28 @@ class RootInCharge:
                 self._compare(zone)
                 self._watch.tell(claim, epoch=result)
             else:
-                if isinstance(result, Refused):
-                    self.context.log.warning("somebody else has claimed a zone", zone=zone, reason=result.description)
                 await self._learn_claim(zone)
+                if isinstance(result, Refused):
+                    self._tell_refused(zone, branch.epoch, result)
         except BusError as error:
             self.context.log.warning("could not claim a zone and tries again", zone=zone, reason=str(error))
         finally:
             self._claiming.discard(zone)
+
+    def _tell_refused(self, zone: str, expected: int, refused: Refused) -> None:
+        """A claim of ours was stale: counted as of root, since it is root that may have another owner by now."""
+        if refused.fenced:
+            self.context.metrics.counter(names.APPENDS_REFUSED, ROOT).inc()
+        now = self.children.branches.get(zone)
+        self.context.log.warning(
+            "the log refused a claim of a zone: somebody else has claimed it",
+            zone=zone,
+            epoch=self.epoch,
+            expected_claim=expected,
+            last_claim=now.epoch if now is not None else None,
+            owner=now.owner if now is not None else None,
+            reason=refused.description,
+        )
 
     def _perform(self, effect: Effect) -> None:
         assert isinstance(effect, effects.Provision), f"root does not {effect}"
