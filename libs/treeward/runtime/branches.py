@@ -229,22 +229,36 @@ class Branches:
             self.context.metrics.gauge(names.OWNER_EPOCH, *parse_branch(branch)).set(0)
             await held[1].close()
 
-    async def hand_over(self, leave: Callable[[], None]) -> None:
-        """Planned end: finish what is in hand, say that we leave, and wait (bounded) until others were claimed for."""
-        for _, acting in self.held.values():
-            acting.stop_taking()
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                while not all(acting.drained for _, acting in self.held.values()):
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
-            self.context.log.warning("units in hand did not end in time; the next owner finds out what became of them")
-        leave()
-        try:
-            async with asyncio.timeout(SUCCESSION_S):
-                while self.held:
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
-            self.context.log.warning("nobody took over yet", branches=list(self.held))
+    async def end_all(self) -> None:
+        """Stop at once whatever is still held."""
         for branch in list(self.held):
             await self._end(branch)
+
+
+async def hand_over(context: Context, leave: Callable[[], None], *owned: Branches) -> None:
+    """Planned end: finish what is in hand, say that we leave, and wait (bounded) until others were claimed for.
+
+    Branches of several kinds end together: whoever says that it leaves is succeeded in all that it holds, so by then
+    nothing of any kind may be in hand; and one after the other they could take longer than we are given to stop.
+    """
+
+    def held() -> list[tuple[str, Acting]]:
+        return [(branch, acting) for branches in owned for branch, (_, acting) in branches.held.items()]
+
+    for _, acting in held():
+        acting.stop_taking()
+    try:
+        async with asyncio.timeout(DRAIN_S):
+            while not all(acting.drained for _, acting in held()):
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        context.log.warning("units in hand did not end in time; the next owner finds out what became of them")
+    leave()
+    try:
+        async with asyncio.timeout(SUCCESSION_S):
+            while held():
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        context.log.warning("nobody took over yet", branches=[branch for branch, _ in held()])
+    for branches in owned:
+        await branches.end_all()

@@ -12,7 +12,7 @@ from treeward.bus.interface import AppendResult, BusError, InDoubt, NoSuchZoneEr
 from treeward.orchestrator.dispatching import Dispatching
 from treeward.orchestrator.root import RootInCharge
 from treeward.runtime import codec
-from treeward.runtime.branches import Branches, Claimed, begun
+from treeward.runtime.branches import Branches, Claimed, begun, hand_over
 from treeward.runtime.context import Context
 from treeward.runtime.control import obey
 from treeward.runtime.last_events import caught_up
@@ -68,7 +68,7 @@ class Orchestrator:
                 await asyncio.sleep(DEAL_S)
             for zone in list(self.dispatching):
                 await self._stop_dispatching(zone)
-            await self.branches.hand_over(self.presence.leave)
+            await hand_over(self.context, self.presence.leave, self.branches)
             for duty in duties:
                 duty.cancel()
         await reader.close()

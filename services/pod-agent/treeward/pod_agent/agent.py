@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from importlib.metadata import version
 
-from treeward.runtime.branches import Branches
+from treeward.runtime.branches import Branches, hand_over
 from treeward.runtime.context import Context
 from treeward.runtime.control import obey
 from treeward.runtime.device_client import Device
@@ -28,7 +28,7 @@ class Agent:
         async with asyncio.TaskGroup() as group:
             duties = [group.create_task(self.branches.run()), group.create_task(self.presence.run())]
             await stopping.wait()
-            await self.branches.hand_over(self.presence.leave)
+            await hand_over(self.context, self.presence.leave, self.branches)
             for duty in duties:
                 duty.cancel()
         await self.pods.close()

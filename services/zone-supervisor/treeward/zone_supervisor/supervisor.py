@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from importlib.metadata import version
 
-from treeward.runtime.branches import Branches, Claimed, begun
+from treeward.runtime.branches import Branches, Claimed, begun, hand_over
 from treeward.runtime.context import Context
 from treeward.runtime.control import obey
 from treeward.runtime.device_client import Device
@@ -39,8 +39,7 @@ class Supervisor:
                 group.create_task(self.presence.run()),
             ]
             await stopping.wait()
-            await self.branches.hand_over(self.presence.leave)
-            await self.orphans.hand_over(self.presence.leave)
+            await hand_over(self.context, self.presence.leave, self.branches, self.orphans)
             for duty in duties:
                 duty.cancel()
         await self.pods.close()
