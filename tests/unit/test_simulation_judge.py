@@ -393,16 +393,21 @@ def test_not_restored(court: Court) -> None:
     assert court.rules == ["not restored"]
 
 
-@pytest.mark.parametrize("what", ["a late absent of the present life", "a late call", "a definition"])
+@pytest.mark.parametrize(
+    "what", ["a late absent of the present life", "the same where nothing is", "a late call", "a definition"]
+)
 def test_something_changes_after_the_end(court: Court, what: str) -> None:
     court.create()
     late = court.submit("start")
     court.answer(EventType.REJECTED, late, definition=court.definition())
+    court.synchronize(THERE, life=1)
     court.judge.judge_end()
     assert court.rules == []
     match what:
         case "a late absent of the present life":
             court.synchronize(HERE, life=1, absent=True)
+        case "the same where nothing is":
+            court.synchronize(THERE, life=1, absent=True)
         case "a late call":
             assert court.begin("start", late) == []
             court.wait()

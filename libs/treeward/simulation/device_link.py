@@ -13,8 +13,9 @@ class DeviceLink:
     """An agent's way to a device: what `runtime.device_client.Device` asks for, with what connections do to requests.
 
     Requests and answers are lost with a connection and repeated by the client on the next one. A copy of a request may
-    be read much later, and is answered like the first; an answer may come twice, the second time much later. As with
-    the client of a real device, the first answer to a request is told, and those after it are not.
+    be read much later, and is answered like the first as long as somebody waits for that; an answer may come twice, the
+    second time much later. As with the client of a real device, the first answer to a request is told, and those after
+    it are not.
     """
 
     def __init__(
