@@ -146,7 +146,7 @@ class VirtualLoop(_Loop):  # type: ignore[misc]
         if not timers:
             raise NothingLeftError(f"nothing is left to run at {self.now_s:.3f} s")
         if timers[0][0] > deadline_s:
-            self.now_s = deadline_s
+            self.now_s = max(self.now_s, deadline_s)
             return False
         self.now_s = max(self.now_s, timers[0][0])
         while timers and timers[0][0] <= self.now_s:
