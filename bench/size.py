@@ -72,7 +72,7 @@ def use_once(owner: PodOwner, number: int, now_s: float) -> None:
     )
     message = Message.model_construct(
         epoch=EPOCH, life=life, ticket=ticket, previous=0, seen=0, released=0, attempts=0, mark=None,
-        operation="create", spec={"cpus": 1.0, "memory_mib": memory_mib}, deadline_s=None, steers=None,
+        operation="create", spec={"cpus": 1.0, "memory_mib": memory_mib}, deadline_s=None,
         reallocate=False, reason=None, trace=None, sent_s=now_s,
     )  # fmt: skip
     again = codec.message_of(codec.message_bytes(message))

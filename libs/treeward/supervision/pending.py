@@ -128,7 +128,6 @@ def message_of(
             "operation": unit.operation if unit is not None else "",
             "spec": unit.spec if unit is not None else None,
             "deadline_s": pending.deadline_s,
-            "steers": unit.ticket if unit is not None else None,
             "reallocate": pending.reallocate,
             "amended": pending.amended,
             "reason": said_by(unit) if unit is not None else None,

@@ -32,7 +32,7 @@ class Message(BaseModel):
     operation: str = ""
     spec: dict[str, Any] | None = None
     deadline_s: float | None = Field(default=None, description="Unix time; bounds the start")
-    steers: int | None = Field(default=None, description="the ticket that a cancel, retry or amend names")
+    steers: int | None = Field(default=None, description="said no more: nobody reads it, but version 1 keeps it")
     reallocate: bool = Field(default=False, description="recovery policy of the unit: move instead of waiting")
     amended: int = Field(default=0, description="the highest `amend` of this unit that its policies are from")
     reason: str | None = None
