@@ -165,7 +165,7 @@ SUPERVISION = (
         "steering is superseded by policy",
         "4.policies S11",
         S + "outbox.py",
-        "if by not in self.superseding or not self._steers(ticket)), None)",
+        "if by not in self.superseding or ticket not in self.steering), None)",
         "), None)",
         (CONFIGURE,),
     ),

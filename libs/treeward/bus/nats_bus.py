@@ -106,7 +106,7 @@ class NatsBus:
 
     async def provision(self, zone: str, retention: Retention) -> tuple[str, ...]:
         """Make what is missing of a zone's streams; see `treeward.bus.provision`."""
-        return await provision(self, zone, retention)
+        return await provision(self, zone, retention, add_copies=True)
 
     async def make_mailbox_anew(self, zone: str, retention: Retention) -> None:
         """Delete a zone's mailbox stream and make it again, empty; see `treeward.bus.provision`."""

@@ -23,12 +23,16 @@ _NAME_IN_USE: Final = 10058
 _TOO_FEW_SERVERS: Final = 10005
 """No place for that many copies, since a server is away. (Just after it left, JetStream still counts on it.)"""
 _NOT_CLUSTERED: Final = 10074
+"""One server alone is asked for several copies: the streams on disk differ then too, and say so."""
 _NS: Final = 1_000_000_000
 logger = logging.getLogger(__name__)
 
 
-async def provision(bus: "NatsBus", zone: str, retention: Retention) -> tuple[str, ...]:
+async def provision(bus: "NatsBus", zone: str, retention: Retention, *, add_copies: bool = False) -> tuple[str, ...]:
     """Make what is missing of a zone's streams and return the names of those made.
+
+    A mailbox may have one copy for a while (`make_mailbox_anew`): that is no difference. With `add_copies` it gets the
+    others again, for which root's owner has the right and whoever sets up the first streams has not.
 
     Raises StreamDiffersError, naming each difference, if one exists with other settings: whoever runs treeward decides
     then, and BusUnavailableError after 30 s without an answer. Repeating is harmless; cancelled, it leaves the streams
@@ -47,7 +51,9 @@ async def provision(bus: "NatsBus", zone: str, retention: Retention) -> tuple[st
         if info is not None:
             found = info["config"]
             if spec.storage == "memory" and found["num_replicas"] < spec.replicas:
-                found = await _add_copies(bus, found, spec.replicas)
+                if add_copies:
+                    await _add_copies(bus, found, spec.replicas)
+                found = {**found, "num_replicas": spec.replicas}
             differences += compare(spec.name, wanted, found)
     if differences:
         raise StreamDiffersError("; ".join(differences))
@@ -77,20 +83,14 @@ async def _make(bus: "NatsBus", spec: StreamSpec, wanted: Mapping[str, Any]) -> 
     return error is None
 
 
-async def _add_copies(bus: "NatsBus", found: Mapping[str, Any], replicas: int) -> Mapping[str, Any]:
-    """Let a mailbox have its other copies again; what it has now counts as wanted while there are no servers for them.
-
-    Returns the settings that `provision` compares.
-    """
+async def _add_copies(bus: "NatsBus", found: Mapping[str, Any], replicas: int) -> None:
+    """Let a mailbox have its other copies again, if there are servers for them now."""
     name, wanted = found["name"], {**found, "num_replicas": replicas}
     error = api_error(await bus.streams.api(f"STREAM.UPDATE.{name}", wanted, timeout_s=ELECTION_S))
     if error is None:
         logger.warning("a mailbox gets its other copies again", extra={"stream": name, "replicas": replicas})
-    elif error.code == _NOT_CLUSTERED:  # no server will ever come for them: a difference like any other
-        return found
-    elif error.code != _TOO_FEW_SERVERS:
+    elif error.code not in (_TOO_FEW_SERVERS, _NOT_CLUSTERED):
         raise BusError(f"cannot add copies of stream {name}: {error.description} ({error.code})")
-    return wanted
 
 
 def configuration(spec: StreamSpec) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from treeward.schemas.device import Answer
 from treeward.schemas.events import Verdict
 from treeward.schemas.mailbox import Message
+from treeward.supervision.isolation import not_fenced
 from treeward.supervision.row import Row
 
 
@@ -26,6 +27,8 @@ def learn_verdict(row: Row, unit: Message, answer: Answer, epoch: int) -> None:
     """Take over what the device remembers of the unit in hand, from the lives before."""
     if answer.last == unit.ticket:
         row.verdict = Verdict.DONE
+        if unit.operation == "isolate" and not answer.isolated:  # as when it is called (`outcome_of`)
+            row.device_applied, row.device_reason = False, not_fenced(answer.last_reason)
     elif answer.begun >= unit.ticket:
         row.verdict = Verdict.MAYBE_STARTED
         if row.life == epoch:  # a crash counts for itself; that the last owner vanished nobody else counts

@@ -11,6 +11,7 @@ from itertools import islice
 from treeward.schemas import subjects
 from treeward.schemas.events import Event, EventType, Outcome
 from treeward.schemas.mailbox import Mark
+from treeward.schemas.units import STEERING
 from treeward.supervision.effects import Fetch, Settled
 from treeward.supervision.knowledge import began_at, pod_of
 from treeward.supervision.limits import Limits
@@ -50,6 +51,8 @@ class Dispatcher(Outbox):
         self._idle.pop(key, None)
         if pending.problem is not None:
             self.marks[ticket] = Mark(outcome=Outcome.REJECTED, reason=pending.problem)
+        if pending.unit is not None and pending.unit.operation in STEERING:
+            self.steering.add(ticket)
         soon = len(queue.tickets) <= self.limits.window
         if not queue.slow and len(self.bodies) < self.limits.bodies_max // (1 if soon else 2):
             self._keep(pending)
@@ -253,7 +256,9 @@ class Dispatcher(Outbox):
                 self._deadline_of.pop(unit.ticket, None)
                 if unit.ticket in self.bodies:
                     self._keep(self.bodies[unit.ticket])
-                if (unit.spec or {}).get("order") is not None:
+                mark = self.marks.get(unit.ticket)
+                valid = mark is None or mark.outcome is not Outcome.REJECTED  # what never happens supersedes nothing
+                if valid and (unit.spec or {}).get("order") is not None:
                     self._supersede(queue, unit.ticket, now_s)
                 self._begin_again(queue, now_s)
             case "pause":

@@ -40,7 +40,12 @@ def outcome_of(unit: Message, answer: Answer) -> tuple[Outcome, str | None]:
         return Outcome.COMPLETED if applied else Outcome.FAILED, answer.reason
     if applied and answer.isolated:
         return Outcome.COMPLETED, unit.reason
-    return Outcome.FAILED, f"its device cannot isolate it: {answer.reason or 'it does not say that it did'}"
+    return Outcome.FAILED, not_fenced(answer.reason)
+
+
+def not_fenced(reason: str | None) -> str:
+    """Why a unit `isolate` failed, in the words of its device if it has any."""
+    return f"its device cannot isolate it: {reason or 'it does not say that it did'}"
 
 
 def knows_record(answer: Answer, life: int) -> bool:

@@ -9,7 +9,6 @@ from heapq import heapify, heappop, heappush
 from treeward.schemas import address
 from treeward.schemas.events import Outcome
 from treeward.schemas.mailbox import Mark
-from treeward.schemas.specs import STEERING
 from treeward.supervision.amendments import Amendments
 from treeward.supervision.credit import Credit
 from treeward.supervision.effects import Effect, ReadBody, Send
@@ -35,6 +34,8 @@ class Outbox:
         """The zone's conflict policy."""
         self.superseding: set[int] = set()
         """Unanswered tickets that supersede by policy, not by their own word: what steers is spared."""
+        self.steering: set[int] = set()
+        """Unanswered tickets of units that steer; remembered, since bodies are not."""
         self.queues: dict[str, Queue] = {}
         self.bodies: dict[int, Pending] = {}
         self.marks: dict[int, Mark] = {}
@@ -227,6 +228,7 @@ class Outbox:
             heapify(self._deadlines)  # else each would be kept until its deadline, however far that is
         self._amendments.drop(ticket)
         self.superseding.discard(ticket)
+        self.steering.discard(ticket)
 
     def _mark(self, queue: Queue, ticket: int, mark: Mark, now_s: float) -> None:
         """Say what a unit is to be answered with, if it has not been started: the first mark stays."""
@@ -249,14 +251,10 @@ class Outbox:
             self._send(queue, pending, queue.tickets[index - 1] if index else 0, mark, now_s)
         self._pump(queue, now_s)
 
-    def _steers(self, ticket: int) -> bool:
-        unit = pending.unit if (pending := self.bodies.get(ticket)) is not None else None
-        return unit is not None and unit.operation in STEERING
-
     def _superseded_by(self, queue: Queue, ticket: int) -> int | None:
         """The first unit behind it that supersedes it: what steers is superseded by a unit's own word only."""
         behind = queue.superseding_behind(ticket)
-        return next((by for by in behind if by not in self.superseding or not self._steers(ticket)), None)
+        return next((by for by in behind if by not in self.superseding or ticket not in self.steering), None)
 
     def mark_of(self, queue: Queue, ticket: int) -> Mark | None:
         """What a unit is to be answered with if it has not been started; None: nothing stands against it."""

@@ -57,7 +57,9 @@ class Placing:
         kept = places.placed.get(key)
         self.where.unreserve(key)
         places.drop(key)
-        host = self._choose(need, came, named)
+        # Where its own move has been; a unit behind that one may name any of those hosts again.
+        tried = set(came.tried) if came is not None and came.ticket == unit.ticket else set()
+        host = self._choose(need, came, named, tried)
         if host is None:
             if kept is not None:
                 places.put(key, kept)
@@ -69,12 +71,12 @@ class Placing:
             return Given(host.pod, host.name, f"host {named} could not take it")
         return Given(host.pod, host.name, None)
 
-    def _choose(self, need: Need, came: Event | None, named: str | None) -> Host | None:
+    def _choose(self, need: Need, came: Event | None, named: str | None, tried: Set[str]) -> Host | None:
         """For what came by a hand-off: what was kept for it, what was asked for, elsewhere, or where it was."""
         if came is None:
             return self._fit(need, self.pods.open())
         pods = self._pods_for(came)
-        left, tried = {came.left or ""}, set(came.tried)
+        left = {came.left or ""}
         for wanted in (came.to, named if named not in tried else None):
             host = self._fit(need, pods, named=wanted) if wanted is not None else None
             if host is not None:

@@ -127,6 +127,7 @@ class PodLog:
         event.removed = row.definition is None
         if event.removed:
             event.pod = event.host = event.reserves = None
+            event.isolated = event.draining = False  # what is made again under that name is another
         self._commit(row, event, "gone" if event.removed else "drifted")
 
     def found_isolated(self, row: Row, now_s: float) -> None:

@@ -46,7 +46,7 @@ class ZoneLog:
         told = {"pod": pod, "host": host, "existed": existed, "reason": reason}
         event = self._event(row, EventType.PLACED, now_s, **told)
         event.definition, event.reserves = (definition, None) if existed else (None, definition)
-        event.tried = came.tried if came is not None else ()
+        event.tried = came.tried if came is not None and came.ticket == unit.ticket else ()
         moved = came is not None and (host != came.left or came.moved == unit.ticket)
         event.moved = unit.ticket if moved else 0  # back where it was: not moved
         if came is not None and came.emptied and came.to is None and host == came.left:

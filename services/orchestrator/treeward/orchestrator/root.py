@@ -58,6 +58,7 @@ class RootInCharge:
 
     async def start(self) -> None:
         """Learn the zones, then take units and supervise."""
+        self._streams.begin()  # first: what follows waits for root's own mailbox, which may have no leader
         await self._streams.keep(ROOT)
         self._subscriptions.append(self.context.bus.on_connection(self._on_connection))
         self.owner.on_fold_complete()
@@ -69,7 +70,6 @@ class RootInCharge:
         await self._loop.start()
         self._subscriptions.append(await serve_explain(self.context, ROOT, ZONE_PARTITION, self.describe))
         self._tasks.spawn(self._supervise())
-        self._streams.begin()
 
     def describe(self, key: str, now_s: float) -> dict[str, object]:
         """What its owner knows of a zone, and what is done about its asking for help."""

@@ -95,7 +95,9 @@ class ZoneStreams:
             if not self.context.bus.connected:
                 self._leaderless_s.clear()  # who cannot ask knows nothing
                 continue
-            for zone in self._zones():
+            zones = tuple(self._zones())
+            self._leaderless_s = {zone: since_s for zone, since_s in self._leaderless_s.items() if zone in zones}
+            for zone in zones:
                 if zone not in self._watching:
                     self._watching.add(zone)
                     self._tasks.spawn(self._watch(zone), name=f"mailbox of {zone}")
