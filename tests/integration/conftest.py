@@ -1,11 +1,14 @@
 """Fixtures of the tests that need a real nats-server."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from tests.faults.servers import NatsServers
 from tests.support.nats_server import make_server, nats_cluster, nats_server
 from tests.support.proxy import Proxy, proxied
 from tests.support.two_buses import carry_out
+from tests.support.until import until
 
 from treeward.bus.nats_bus import NatsBus
 from treeward.bus.provision import provision
@@ -42,3 +45,19 @@ async def far_bus(bus: NatsBus, proxy: Proxy) -> AsyncIterator[NatsBus]:
     proxy.heal()
     await far.close()
     assert not crashes
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[NatsServers]:
+    """Three servers, each of which can be killed, and cut off from the others by its routes."""
+    servers = NatsServers(tmp_path, tmp_path, 3)
+    await servers.prepare()
+    try:
+        for program in servers.programs.values():
+            program.start()
+        await until(lambda: all(servers.greets(name) for name in servers.names))
+        yield servers
+    finally:
+        for program in servers.programs.values():
+            program.kill()
+        servers.close()

@@ -1,11 +1,8 @@
 """A supervisor whose NATS server is cut off from the others blames nobody: it asks whether there is a majority."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
-import pytest
 from tests.faults.servers import NatsServers
 from tests.support.until import until
 
@@ -25,21 +22,6 @@ class Asking:
 
     bus: NatsBus
     limits: Limits
-
-
-@pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[NatsServers]:
-    servers = NatsServers(tmp_path, tmp_path, 3)
-    await servers.prepare()
-    try:
-        for program in servers.programs.values():
-            program.start()
-        await until(lambda: all(servers.greets(name) for name in servers.names))
-        yield servers
-    finally:
-        for program in servers.programs.values():
-            program.kill()
-        servers.close()
 
 
 async def at(servers: NatsServers, name: str) -> NatsBus:

@@ -1,9 +1,5 @@
 """Two of three copies of a mailbox are gone with their servers: NATS elects no leader for it, and it is made anew."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
 from tests.faults.servers import NatsServers
 from tests.support.until import until
 
@@ -16,21 +12,6 @@ ZONE = "zone-a"
 MAILBOX = streams.mailbox(ZONE)
 SUBJECT = subjects.mailbox(ZONE, "pod-1", "vm.web-1")
 FIRST, SECOND, LAST = "nats-1", "nats-2", "nats-3"
-
-
-@pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[NatsServers]:
-    servers = NatsServers(tmp_path, tmp_path, 3)
-    await servers.prepare()
-    try:
-        for program in servers.programs.values():
-            program.start()
-        await until(lambda: all(servers.greets(name) for name in servers.names))
-        yield servers
-    finally:
-        for program in servers.programs.values():
-            program.kill()
-        servers.close()
 
 
 async def test_a_mailbox_that_lost_two_of_three_copies_works_again_before_the_third_server_is_back(

@@ -1,10 +1,8 @@
 """What the alerts are about is in the metrics of real programs when it happens."""
 
-import json
-import urllib.request
 from pathlib import Path
 
-from prometheus_client.parser import text_string_to_metric_families
+from tests.support import scrape as metrics
 from tests.support.stack import Stack, stack
 from tests.support.until import until
 
@@ -13,14 +11,7 @@ from treeward.telemetry import names
 
 def scrape(centre: Stack, program: str, name: str, **labels: str) -> float | None:
     """One sample of a program that runs; None: it shows none."""
-    lines = (centre.centre.folder.logs / f"{program}.log").read_text().splitlines()
-    started = [json.loads(line) for line in lines if '"started"' in line]
-    text = urllib.request.urlopen(f"http://127.0.0.1:{started[-1]['http_port']}/metrics", timeout=20).read().decode()
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            if sample.name == name and sample.labels == labels:
-                return float(sample.value)
-    return None
+    return metrics.scrape(centre.centre.folder.logs / f"{program}.log", name, **labels)
 
 
 async def test_a_unit_in_doubt_and_a_pod_without_owner_are_shown(tmp_path: Path) -> None:
