@@ -194,7 +194,7 @@ class RootInCharge:
     async def _provision(self, zone: str) -> None:
         problem = None
         try:
-            await self.context.bus.provision(zone, self.context.settings.retention())
+            await self._streams.make(zone)  # no answer for a while is no reason to fail whoever creates a zone
         except BusError as error:
             problem = str(error)
         self.owner.on_provisioned(zone, problem, self.context.now_s())

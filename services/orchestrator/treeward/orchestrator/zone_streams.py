@@ -54,21 +54,28 @@ class ZoneStreams:
             self._look_after(zone)
 
     async def keep(self, zone: str) -> None:
-        """Make what is missing of a zone's streams; tried again while the bus is away."""
-        while True:
-            try:
-                made = await self.context.bus.provision(zone, self.context.settings.retention())
-                break
-            except BusUnavailableError as error:
-                self.context.log.warning(
-                    "cannot look after a zone's streams and tries again", zone=zone, reason=str(error)
-                )
-                await asyncio.sleep(RETRY_S)
-            except BusError as error:
-                self.context.log.error("cannot make what is missing of a zone's streams", zone=zone, reason=str(error))
-                return
+        """Make what is missing of a zone's streams, and say so; tried again while the bus is away."""
+        try:
+            made = await self.make(zone)
+        except BusError as error:
+            self.context.log.error("cannot make what is missing of a zone's streams", zone=zone, reason=str(error))
+            return
         if made:
             self.context.log.warning("made what was missing of a zone's streams", zone=zone, streams=list(made))
+
+    async def make(self, zone: str) -> tuple[str, ...]:
+        """Make what is missing of a zone's streams, and return their names; tried again while the bus is away.
+
+        Raises BusError if the server will not, however often it is asked.
+        """
+        while True:
+            try:
+                return await self.context.bus.provision(zone, self.context.settings.retention())
+            except BusUnavailableError as error:
+                self.context.log.warning(
+                    "cannot ask for a zone's streams and tries again", zone=zone, reason=str(error)
+                )
+                await asyncio.sleep(RETRY_S)
 
     async def _keep_for_ever(self) -> None:
         """A stream may vanish while our own link stays: nobody else makes it again."""
