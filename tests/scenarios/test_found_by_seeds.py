@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from tests.support.plans import plan_of
 
 from treeward.simulation.misfortune import make_plan
 from treeward.simulation.plan import Fault, Plan
@@ -29,3 +30,11 @@ def test_a_clock_that_is_set_does_not_stop_suspicion_or_time_outs(program: str, 
 def test_what_leaves_while_it_restarts_gives_its_place_in_the_line_back(seed: int) -> None:
     """The slot of what was handed off stayed taken: with a pod's only one gone, nothing there restarted any more."""
     carry_out(make_plan(seed))
+
+
+@pytest.mark.parametrize("cut_s", [1.82, 1.88, 1.93])
+def test_a_zone_is_created_although_the_answers_about_its_streams_are_lost_for_a_while(cut_s: float) -> None:
+    """Seed 3993: the create was answered failed, and nothing of the zone ever ran."""
+    faults = (Fault(cut_s, "cut_down", "orchestrator-0", 8.0, 1.0),)
+    verdict = carry_out(plan_of(end_s=30.0, faults=faults, latency_s=0.1))
+    assert verdict.outcomes.keys() == {"completed"}

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from random import Random
 
+from tests.support.plans import plan_of
+
 from treeward.orchestrator.zone_streams import ZoneStreams
 from treeward.runtime.context import Context
 from treeward.schemas import streams
@@ -12,8 +14,9 @@ from treeward.schemas.address import ROOT
 from treeward.schemas.streams import Retention
 from treeward.simulation.loop import VirtualLoop
 from treeward.simulation.misfortune import make_plan
+from treeward.simulation.plan import Fault
 from treeward.simulation.program import Program
-from treeward.simulation.run import Run
+from treeward.simulation.run import Run, run_plan
 from treeward.simulation.server import BusServer
 from treeward.simulation.trace import Trace
 from treeward.telemetry import names
@@ -155,3 +158,16 @@ def test_an_owner_of_root_that_was_replaced_and_makes_mailboxes_anew_harms_nobod
     assert not verdict.violations
     assert sum(line.what == "made anew" for line in verdict.trace.lines) > 70
     assert sum(verdict.outcomes.values()) > 30
+
+
+def test_a_new_owner_of_root_heals_the_mailbox_that_it_needs_itself() -> None:
+    """Both mailboxes lose their leader for good, and every orchestrator dies before anybody's patience is over."""
+    lost = (Fault(6.0, "leaderless_mailbox", zone, 5_000.0) for zone in (ROOT, ZONE))
+    killed = (Fault(7.0, "kill", orchestrator, 3.0) for orchestrator in ("orchestrator-0", "orchestrator-1"))
+    unit = (40.0, "vm.a", {"operation": "create", "spec": {"cpus": 1, "memory_mib": 64}})
+    verdict = run_plan(plan_of(unit, end_s=90.0, faults=(*lost, *killed), orchestrators=2))
+    assert not verdict.violations
+    lines = [(line.at_s, str(line)) for line in verdict.trace.lines]
+    assert {text.split()[-1] for _, text in lines if " made anew " in text} == {streams.mailbox(ROOT), MAILBOX}
+    answered_s = [at_s for at_s, text in lines if ".vm.a completed " in text]
+    assert [at_s < 90.0 for at_s in answered_s] == [True], "or leaders came back by themselves, when faults ended"
