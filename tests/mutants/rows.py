@@ -6,5 +6,6 @@ from tests.mutants.sending import SENDING
 from tests.mutants.supervision import SUPERVISION
 from tests.mutants.table import MUTANTS
 from tests.mutants.takeover import TAKEOVER
+from tests.mutants.telling import TELLING
 
-ROWS = (*MUTANTS, *SENDING, *MOVING, *TAKEOVER, *SUPERVISION, *CHOOSING)
+ROWS = (*MUTANTS, *SENDING, *MOVING, *TAKEOVER, *SUPERVISION, *CHOOSING, *TELLING)

@@ -99,6 +99,7 @@ DESIGN = (
     Rule("3.4.again", "what is not answered is sent again"),
     Rule("3.5.idle", "only a row that is idle is forgotten"),
     Rule("3.6", "an owner in doubt gives up"),
+    Rule("3.told", "two owners that acted at once are counted and told; what is said to be done is stored"),
     Rule("4.never", "claims of zones and pods never expire"),
     Rule("4.suspicion", "silence, a lost connection or a missing epoch is suspected, a reconnect is not"),
     Rule("4.itself", "who slept suspects itself first (section 6)"),
