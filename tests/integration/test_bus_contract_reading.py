@@ -16,6 +16,7 @@ from treeward.bus.interface import (
     Start,
 )
 from treeward.schemas import streams, subjects
+from treeward.schemas.streams import Retention
 
 
 def test_a_reader_gives_what_was_there_and_what_comes_and_says_when_it_has_caught_up(carry_out: CarryOut) -> None:
@@ -138,6 +139,47 @@ def test_a_mailbox_takes_plain_publishes(carry_out: CarryOut) -> None:
         await until(lambda: seen.messages)
         assert seen.bodies == [b"for us"]
         assert seen.positions == [2]
+
+    carry_out(scenario)
+
+
+def test_who_reads_a_mailbox_that_is_made_anew_is_told_or_goes_on_from_its_beginning(carry_out: CarryOut) -> None:
+    async def scenario(bus: Bus, other: Bus) -> None:
+        mailbox, ours = streams.mailbox(ZONE), subjects.mailbox_of(ZONE, "pod-1")
+        subject = subjects.mailbox(ZONE, "pod-1", "vm.web-1")
+        from_position, new, after = Seen(), Seen(), Seen()
+        await from_position.read(bus, mailbox, ours, 1)
+        await new.read(bus, mailbox, ours, Start.NEW)
+        other.publish(subject, b"before")
+        other.publish(subject, b"before")
+        await until(lambda: from_position.positions == new.positions == [1, 2])
+        was = await bus.state(mailbox)
+        await other.make_mailbox_anew(ZONE, Retention())
+        other.publish(subject, b"after")
+        await until(lambda: from_position.lost and len(new.messages) == 3)
+        now = await bus.state(mailbox)
+        assert was is not None
+        assert now is not None
+        assert now.created_s > was.created_s
+        assert (was.last, now.last) == (2, 1)
+        assert (new.positions, new.bodies[2], new.lost) == ([1, 2, 1], b"after", 0)
+        await after.read(bus, mailbox, ours, 1)
+        other.publish(subject, b"later")
+        await until(lambda: len(after.messages) == 2 and len(new.messages) == 4)
+        assert after.bodies == [b"after", b"later"]
+        assert (from_position.lost, from_position.bodies) == (1, [b"before", b"before"])  # it was closed
+
+    carry_out(scenario)
+
+
+def test_a_mailbox_can_be_made_anew_again_and_again(carry_out: CarryOut) -> None:
+    async def scenario(bus: Bus, other: Bus) -> None:
+        await bus.make_mailbox_anew(ZONE, Retention())
+        await other.make_mailbox_anew(ZONE, Retention())
+        assert await bus.provision(ZONE, Retention()) == ()
+        state = await bus.state(streams.mailbox(ZONE))
+        assert state is not None
+        assert (state.last, state.messages) == (0, 0)
 
     carry_out(scenario)
 
