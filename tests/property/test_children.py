@@ -48,6 +48,7 @@ class Known:
 class World:
     """Three pods with an owner each in the beginning, four instances, one of them of another zone."""
 
+    last_resort: str | None = None
     now_s: float = 100.0
     listened_s: float = 100.0
     began_s: float = 100.0
@@ -70,7 +71,7 @@ class World:
     def begin(self, _: None) -> None:
         """A supervisor that knows the claims and has heard nobody."""
         self.began_s, self.known = self.now_s, {}
-        self.children = Children(LIMITS, self.now_s)
+        self.children = Children(LIMITS, self.now_s, last_resort=self.last_resort)
         for branch in BRANCHES:
             self.children.on_claimed(branch, self.owners[branch], self.epochs[branch], self.now_s)
             self.since_s[branch] = self.now_s
@@ -96,7 +97,7 @@ class World:
             self.since_s[claim.branch] = self.now_s
             self.helpless.discard(claim.branch)
             if heeded:
-                self.holds[claim.instance].add((claim.branch, epoch))
+                self.holds.setdefault(claim.instance, set()).add((claim.branch, epoch))
             self.children.on_claimed(claim.branch, claim.instance, epoch, self.now_s)
 
     def report_closed(self, name: str) -> None:
@@ -136,13 +137,13 @@ class World:
             self.listened_s += wait_s
         self.claims = self.children.decide(self.now_s)
 
-    def is_suspect(self, name: str) -> bool:
+    def is_suspect(self, name: str, slack_s: float = 0.01) -> bool:
         """Nobody can be claimed for who is silent for longer than is allowed, or gone, or going, or of another zone."""
         known = self.known.get(name)
         if known is None or known.leaving or name == "elsewhere":
             return True
-        closed = known.closed_s is not None and self.listened_s - known.closed_s > LIMITS.heartbeat_s + 0.01
-        return closed or self.listened_s - known.listened_s > LIMITS.suspicion_s + 0.01
+        closed = known.closed_s is not None and self.listened_s - known.closed_s > LIMITS.heartbeat_s + slack_s
+        return closed or self.listened_s - known.listened_s > LIMITS.suspicion_s + slack_s
 
     def is_well(self, branch: str) -> bool:
         """Its owner was heard of just now and acts in its epoch, or nobody has had the time to hear of it yet."""
@@ -185,3 +186,15 @@ def test_a_branch_is_claimed_once_and_for_the_same_until_something_is_heard(
         branches = [claim.branch for claim in world.claims]
         assert len(set(branches)) == len(branches)
         assert world.children.decide(world.now_s) == world.claims
+
+
+@settings(max_examples=150)
+@given(STEPS)
+def test_a_supervisor_takes_a_branch_itself_only_if_nobody_is_there_who_could(
+    steps: list[tuple[tuple[str, Any], float]],
+) -> None:
+    world = World(last_resort="supervisor")
+    for step in steps:
+        world.step(*step)
+        there = [name for name in INSTANCES if not world.is_suspect(name, slack_s=-0.01)]
+        assert not there or [claim for claim in world.claims if claim.instance == "supervisor"] == []
