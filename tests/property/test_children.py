@@ -1,5 +1,6 @@
 """Whom a supervisor claims for, whatever it hears and misses: never the silent, never in the place of who is well."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,7 +123,7 @@ class World:
     def step(self, event: tuple[str, Any], wait_s: float) -> None:
         """One thing happens, time passes, and the supervisor decides."""
         what, which = event
-        {
+        happens: dict[str, Callable[[Any], None]] = {
             "beats": self.beat,
             "leaves": self.leaving.add,
             "is reported closed": self.report_closed,
@@ -131,7 +132,8 @@ class World:
             "claims are stored": self.store,
             "sleeps": self.sleep,
             "is replaced": self.begin,
-        }[what](which)
+        }
+        happens[what](which)
         if what != "sleeps":
             self.now_s += wait_s
             self.listened_s += wait_s
