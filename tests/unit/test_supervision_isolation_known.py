@@ -147,3 +147,12 @@ def test_a_destroy_in_an_isolated_pod_that_comes_too_late_is_in_doubt_like_any_o
     assert (event.type, event.removed, event.verdict) == (EventType.FAILED, False, Verdict.MAYBE_STARTED)
     (event,) = told(Pod(VM, isolated=True).send("destroy", **late))
     assert (event.type, event.last_unknown) == (EventType.HANDED_OFF, True)
+
+
+def test_what_is_quarantined_in_an_isolated_pod_waits_for_its_release() -> None:
+    pod = Pod(VM, isolated=True, type=EventType.QUARANTINED, quarantined=True)
+    assert pod.send("destroy") == []
+    released = pod.send("destroy", released=4)
+    assert [event.type for event in told(released)] == [EventType.RELEASED]
+    event = outcome(pod.store(released))
+    assert (event.type, event.removed) == (EventType.COMPLETED, True)
