@@ -1,4 +1,4 @@
-"""The simulation itself: that a seed is a run, that the faults happen, and that the judge sees what they would hide."""
+"""The simulation itself: that a seed is one and the same run, and that the first seeds break no promise."""
 
 import os
 import subprocess

@@ -16,7 +16,7 @@ from treeward.simulation.faults import BUS_TROUBLES
 from treeward.simulation.loop import VirtualLoop
 from treeward.simulation.misfortune import KINDS, make_plan
 from treeward.simulation.plan import Fault, Plan, Shape, Wish, make_shape
-from treeward.simulation.run import Verdict, run_plan
+from treeward.simulation.run import Run, Verdict, run_plan
 from treeward.simulation.server import BusServer
 from treeward.simulation.trace import Line, Trace
 from treeward.simulation.wishes import set_up
@@ -119,17 +119,22 @@ class ForgetfulRecord(DeviceRecord):
         return Decision.RUN if self.in_progress is None else Decision.JOIN
 
 
+class ForgetfulRecords(dict[str, DeviceRecord]):
+    def setdefault(self, key: str, default: DeviceRecord | None = None) -> DeviceRecord:
+        del default
+        return super().setdefault(key, ForgetfulRecord())
+
+
 @pytest.mark.parametrize("remembers", [True, False])
-def test_the_judge_sees_what_a_doubled_request_does_to_a_device_that_forgets(
-    remembers: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not remembers:
-        monkeypatch.setattr("treeward.simulation.device.DeviceRecord", ForgetfulRecord)
+def test_the_judge_sees_what_a_doubled_request_does_to_a_device_that_forgets(remembers: bool) -> None:
     resizes = [
         Wish(100 + turn, 3.0 + 0.3 * turn, 0, ZONE, "vm.vm-0", {"operation": "resize", "spec": {"cpus": turn + 2}})
         for turn in range(4)
     ]
     kept = [wish for wish in PLAN.wishes if wish.is_set_up or (wish.at_s, wish.key) == (2.5, "vm.vm-0")]
-    verdict = run_plan(replace(PLAN, wishes=(*kept, *resizes), faults=(Fault(2.9, "device_double", ZONE, 3.0, 1.0),)))
-    rules = {violation.rule for violation in verdict.violations}
+    run = Run(replace(PLAN, wishes=(*kept, *resizes), faults=(Fault(2.9, "device_double", ZONE, 3.0, 1.0),)))
+    if not remembers:
+        for device in run.devices.values():
+            device.records = ForgetfulRecords()
+    rules = {violation.rule for violation in run.go().violations}
     assert not rules if remembers else "applied twice" in rules

@@ -22,11 +22,11 @@ SHAPE = replace(
 )
 SET_UP = tuple(set_up(SHAPE))
 HUGE, SMALL = "vm.huge", "vm.small"
-HOPELESS = """
+GENERATOR = """
 import runpy
-from tests.scenarios.test_simulation_tells import make_hopeless_plan
-from treeward.simulation import misfortune, run
-misfortune.make_plan, run.ANSWERED_WITHIN_S = make_hopeless_plan, 10.0
+from tests.scenarios.test_simulation_tells import make_impossible_plan
+from treeward.simulation import misfortune
+misfortune.make_plan = make_impossible_plan
 runpy.run_module("treeward.simulation", run_name="__main__")
 """
 
@@ -36,17 +36,22 @@ def create(number: int, key: str, cpus: int) -> Wish:
 
 
 def make_hopeless_plan(seed: int) -> Plan:
-    """A unit that there will never be room for, an innocent one, and faults that have nothing to do with it."""
-    faults = (Fault(2.6, "kill", "agent-0", 1.0), Fault(2.8, "reset", "agent-0", 1.0))
-    return Plan(seed, SHAPE, (*SET_UP, create(100, SMALL, 1), create(101, HUGE, 100_000)), faults, 4.0)
+    """A unit that there will never be room for, an innocent one, and a fault that has nothing to do with it."""
+    wishes = (*SET_UP, create(100, SMALL, 1), create(101, HUGE, 100_000))
+    return Plan(seed, SHAPE, wishes, (Fault(2.6, "kill", "agent-0", 1.0),), 4.0)
+
+
+def make_impossible_plan(seed: int) -> Plan:
+    """A fault that the simulation does not know, which it says at once, beside one that it knows."""
+    faults = (Fault(2.6, "kill", "agent-0", 1.0), Fault(2.8, "explode", "agent-0", 1.0))
+    return Plan(seed, SHAPE, (*SET_UP, create(100, SMALL, 1)), faults, 4.0)
 
 
 def run_process(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
 
 
-def test_of_a_run_that_fails_only_what_it_takes_is_left_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("treeward.simulation.run.ANSWERED_WITHIN_S", 10.0)  # what has no room waits for ever
+def test_of_a_run_that_fails_only_what_it_takes_is_left_and_told() -> None:
     smaller, verdict = shrink(make_hopeless_plan(1))
     assert (smaller.faults, smaller.wishes) == ((), (*SET_UP, create(101, HUGE, 100_000)))
     assert [violation.rule for violation in verdict.violations] == ["unanswered"]
@@ -55,13 +60,17 @@ def test_of_a_run_that_fails_only_what_it_takes_is_left_and_told(monkeypatch: py
     assert "VIOLATION  unanswered zone-a.vm.huge ticket 3 (create)" in story
     assert "tw.mailbox.zone-a.zone.vm.huge" in story  # what was sent for it
     assert SMALL not in story
+    assert "host.host-00" in str(verdict.trace)
+    assert "host.host-00" not in story  # what everything else needs is not told
     assert "fault: " not in story
+    times_s = [line.at_s for line in verdict.trace.details]
+    assert times_s == sorted(times_s)
 
 
-def test_shrinking_stops_when_it_has_tried_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("treeward.simulation.run.ANSWERED_WITHIN_S", 10.0)
-    plan = make_hopeless_plan(1)
+def test_shrinking_stops_when_it_has_tried_enough() -> None:
+    plan = make_impossible_plan(1)
     assert shrink(plan, attempts_max=0)[0] == plan
+    assert shrink(plan)[0] == replace(plan, faults=plan.faults[1:], wishes=SET_UP)
 
 
 def test_an_exception_of_a_program_is_told_with_its_line() -> None:
@@ -84,14 +93,6 @@ def test_an_exception_of_a_program_is_told_with_its_line() -> None:
     assert began == [0.0, 1.0]  # it is started again, as a real one would be
 
 
-def test_time_does_not_go_back_in_the_story_of_what_was_never_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("treeward.simulation.run.ANSWERED_WITHIN_S", 5.0)
-    verdict = run_plan(Plan(1, SHAPE, (*SET_UP, create(100, HUGE, 100_000)), (), 4.0), loud=True)
-    times_s = [line.at_s for line in verdict.trace.details]
-    assert verdict.violations
-    assert times_s == sorted(times_s)
-
-
 def test_a_seed_as_a_process_is_told_from_its_trace_to_its_verdict() -> None:
     done = run_process("-m", "treeward.simulation", "--seed", "12", "--trace")
     verdict = run_plan(make_plan(12), loud=True)
@@ -111,8 +112,9 @@ def test_many_seeds_as_a_process_are_summed_up() -> None:
 
 @pytest.mark.parametrize("which", [("--seed", "12"), ("--seeds", "1", "--first", "12", "--jobs", "1")])
 def test_a_seed_that_fails_ends_the_process_with_1_and_its_story(which: tuple[str, ...]) -> None:
-    done = run_process("-c", HOPELESS, *which)
+    done = run_process("-c", GENERATOR, *which)
     assert done.returncode == 1, done.stderr
-    assert "unanswered: zone-a.vm.huge ticket " in done.stdout
+    assert "crash: of the simulation: AssertionError('there is no fault explode')" in done.stdout
     assert "\nseed 12, faults end at 4 s; zones 1, pods 1, " in f"\n{done.stdout}"
-    assert "VIOLATION  unanswered zone-a.vm.huge ticket 3 (create)" in done.stdout  # the innocent one had 3
+    assert "2.800 fault: explode agent-0 for 1.00 s" in done.stdout
+    assert "2.600 fault: kill" not in done.stdout
