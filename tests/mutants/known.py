@@ -97,6 +97,14 @@ KNOWN = (
         '        if standing.kind == "host":',
         (PLACES,),
     ),
+    Mutant(
+        "what was refused in one life counts in the next",
+        "S7.refused",
+        S + "row.py",
+        "        self.retries = self.refusals = 0\n        self.queue",
+        "        self.retries = 0\n        self.queue",
+        ("tests/unit/test_supervision_refusals_of_a_life.py",),
+    ),
     # units whose bodies are not kept
     Mutant(
         "what steers is only known by its body",
