@@ -78,10 +78,10 @@ def test_an_orchestrator_claims_no_root_of_another_that_it_only_cannot_hear() ->
 
 
 def test_a_supervisor_that_waits_long_for_the_logs_leader_does_not_take_that_for_its_own_absence() -> None:
-    """It would give the dead, too, the whole time once more, and ask again, for as long as the leader is slow."""
+    """It would say that it was away, and give the dead the whole time once more before it claims."""
     slow = Fault(CUT_AT_S - 1.0, "delay_down", "supervisor-0", 10.0, 0.9)
     run = CutOff(quiet_plan((slow, Fault(CUT_AT_S, "kill", "agent-1", 8.0)), CUT_AT_S + 10.0, pod_agents=2))
     verdict = run.go()
     assert not verdict.violations
     at_s = [line.at_s for line in run._claims if "owner: agent-0-1" in line.words and line.at_s > CUT_AT_S]
-    assert at_s and at_s[0] < CUT_AT_S + 8.0, "before the other was back"
+    assert at_s and at_s[0] < CUT_AT_S + 4.0, "suspicion, 0.9 s for the last heartbeat and 0.9 s for the question (virtual)"
