@@ -84,4 +84,5 @@ def test_a_supervisor_that_waits_long_for_the_logs_leader_does_not_take_that_for
     verdict = run.go()
     assert not verdict.violations
     at_s = [line.at_s for line in run._claims if "owner: agent-0-1" in line.words and line.at_s > CUT_AT_S]
-    assert at_s and at_s[0] < CUT_AT_S + 4.0, "suspicion, 0.9 s for the last heartbeat and 0.9 s for the question (virtual)"
+    # Suspicion, 0.9 s for the last heartbeat and 0.9 s for the question: virtual time.
+    assert at_s and at_s[0] < CUT_AT_S + 4.0
