@@ -7,7 +7,7 @@ TABLE = "tests/integration/test_device_table.py"
 CLOSED = "tests/integration/test_closed_connections.py"
 CUT_OFF = "tests/scenarios/test_cut_off_supervisor.py"
 MOVES = "tests/unit/test_supervision_moves.py"
-GUARD = "services/device-guard/treeward/device_guard/guard.py"
+GUARD = "services/device-guard/treeward/device_guard/"
 GUARD_TEST = "tests/integration/test_device_guard_isolation.py"
 ENGINE = "services/device-simulator/treeward/device_simulator/engine.py"
 
@@ -112,7 +112,7 @@ TAKEOVER = (
     Mutant(
         "a host that nobody knows is isolated",
         "6.isolated",
-        GUARD,
+        GUARD + "isolation.py",
         "        if not kept.state.exists:\n            record.become_answered(",
         "        if False:\n            record.become_answered(",
         (GUARD_TEST,),
@@ -120,17 +120,17 @@ TAKEOVER = (
     Mutant(
         "an isolated host answers over what a killed guard has left",
         "6.isolated",
-        GUARD,
-        '            tasks.create_task(self._wait_for_left_over(self._place(Address(zone, "host", host)), on_it))\n',
+        GUARD + "guard.py",
+        "            tasks.create_task(self._wait_for_left_over(self._places.at(host), on_it))\n",
         "            pass\n",
         (GUARD_TEST,),
     ),
     Mutant(
         "isolate leaves running what runs",
         "6.isolated",
-        GUARD,
-        "            await self._adapter.end(run, patience_s=0.0)\n        self._answer",
-        "            pass\n        self._answer",
+        GUARD + "isolation.py",
+        "            await self._adapter.end(run, patience_s=0.0)\n",
+        "            pass\n",
         (GUARD_TEST,),
     ),
     Mutant(

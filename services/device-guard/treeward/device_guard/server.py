@@ -12,7 +12,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from treeward.device_guard.adapter import load_adapter
-from treeward.device_guard.guard import Guard, say
+from treeward.device_guard.answers import say
+from treeward.device_guard.guard import Guard
 from treeward.device_guard.record_file import RecordFile
 from treeward.runtime.device_lines import LineConnection, listen, number_of
 from treeward.schemas.device import REQUEST, Status
