@@ -8,7 +8,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from tests.support.command import call
-from tests.support.stack import processes_with, stack
+from tests.support.processes import processes_with
+from tests.support.stack import stack
 from tests.support.until import until
 from tests.support.up import MARK
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.command import call, treeward
-from tests.support.stack import end
+from tests.support.processes import end
 from tests.support.until import until
 from tests.support.up import Up, connected, effects, ending, submit
 

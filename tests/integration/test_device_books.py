@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from tests.support.device import JUDGES, Simulator, simulator
+from tests.support.device import JUDGES, simulator
 
 DOCUMENT = Path(__file__).parents[2] / "docs/device-simulator.md"
 
@@ -79,12 +79,11 @@ async def test_synchronizes_are_rows_as_asked(tmp_path: Path) -> None:
     counts = {}
     for choice in ("all", "changes", "none"):
         (tmp_path / choice).mkdir()
-        device = await Simulator(tmp_path / choice, "--journal-synchronize", choice).start()
-        await device.host()
-        await device.ask("synchronize", "vm.web-1", life=5)
-        await device.ask("synchronize", "vm.web-1", life=4)
-        await device.ask("synchronize", "vm.web-2", host="host-1", definition={})
-        await device.end()
+        async with simulator(tmp_path / choice, "--journal-synchronize", choice) as device:
+            await device.host()
+            await device.ask("synchronize", "vm.web-1", life=5)
+            await device.ask("synchronize", "vm.web-1", life=4)
+            await device.ask("synchronize", "vm.web-2", host="host-1", definition={})
         counts[choice] = [row[0] for row in device.rows("SELECT operation FROM calls WHERE kind = 'vm' ORDER BY id")]
     assert counts == {
         "all": ["synchronize", "synchronize", "synchronize-make"],

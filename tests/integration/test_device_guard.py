@@ -22,6 +22,7 @@ from tests.support.guard import (
     synchronize,
     wrapped,
 )
+from tests.support.kept import started
 from tests.support.until import until
 
 from treeward.cli.device_check import run as check
@@ -121,7 +122,7 @@ async def test_what_a_killed_guard_left_running_is_over_before_the_next_life_is_
     program = script(
         tmp_path,
         """
-        if [ $TREEWARD_VERB = call ]; then touch running; until [ -e go-on ]; do sleep 0.05; done; touch effect; fi
+        if [ $TREEWARD_VERB = call ]; then touch running; wait_for go-on; touch effect; fi
         if [ -e effect ]; then exists=true; else exists=false; fi
         echo '{"status":"ok","exists":'$exists'}'
         """,
@@ -198,12 +199,11 @@ async def test_sigterm_waits_for_the_call_in_progress_and_begins_nothing_new(tmp
     program = script(
         tmp_path,
         """
-        if [ $TREEWARD_VERB = call ]; then touch running; until [ -e go-on ]; do sleep 0.05; done; fi
+        if [ $TREEWARD_VERB = call ]; then touch running; wait_for go-on; fi
         echo '{"status":"ok","exists":true}'
         """,
     )
-    process = await asyncio.create_subprocess_exec(*guard_of(tmp_path, program), cwd=tmp_path, stdout=-3, stderr=-3)
-    try:
+    async with started(guard_of(tmp_path, program), tmp_path) as process:
         wire = await connect(tmp_path)
         call = wire.send(**call_of(5))
         await until((tmp_path / "running").exists)
@@ -220,18 +220,12 @@ async def test_sigterm_waits_for_the_call_in_progress_and_begins_nothing_new(tmp
         assert b'"applied"' in await asyncio.wait_for(call, 30)
         assert await asyncio.wait_for(process.wait(), 30) == 0
         await wire.close()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 async def test_a_run_that_is_ended_while_it_waits_for_its_turn_starts_no_program(tmp_path: Path) -> None:
-    text = 'touch $TREEWARD_ID; until [ -e go-on ]; do sleep 0.05; done; echo \'{"status":"ok"}\''
-    program = tmp_path / "program"
-    program.write_text(f"#!/bin/sh\ncd {tmp_path}; {text}\n")
-    program.chmod(0o755)
-    adapter = make_exec([str(program)], timeout_s=30.0, at_once_max=1)
+    text = f'cd {tmp_path}; touch $TREEWARD_ID; wait_for go-on; echo \'{{"status":"ok"}}\''
+    program = script(tmp_path, text)
+    adapter = make_exec([program], timeout_s=30.0, at_once_max=1)
     async with asyncio.TaskGroup() as tasks:
         first, second = (
             tasks.create_task(adapter.carry_out(Errand(f"{tmp_path}/{id_}", Verb.CALL, Address("z", "vm", id_))))
@@ -239,7 +233,7 @@ async def test_a_run_that_is_ended_while_it_waits_for_its_turn_starts_no_program
         )
         await until((tmp_path / "first").exists)
         await adapter.end(f"{tmp_path}/second", patience_s=0.0)
-        program.unlink()  # whoever starts it now is told that it is not there
+        (tmp_path / "adapter.sh").unlink()  # whoever starts it now is told that it is not there
         (tmp_path / "go-on").touch()
     assert first.result().finish is Finish.OK
     assert second.result().reason == "it was killed: it was ended before it began"

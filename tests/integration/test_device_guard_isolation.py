@@ -17,6 +17,7 @@ from tests.support.guard import (
     synchronize,
     wrapped,
 )
+from tests.support.kept import started
 from tests.support.until import until
 
 from treeward.device_guard import record_file
@@ -61,23 +62,23 @@ async def test_an_isolated_host_answers_when_nothing_is_left_of_what_a_killed_gu
         echo '{{"status":"ok","exists":false}}'
         """,
     )
-    process = await asyncio.create_subprocess_exec(*guard_of(tmp_path, program), cwd=tmp_path)
-    first = await connect(tmp_path)
-    call = first.send(**call_of(5, host="host-1"))
-    await until((tmp_path / "running").exists)
-    process.kill()
-    await process.wait()
-    with pytest.raises(ConnectionResetError):
-        await call
-    await first.close()
-    with contextlib.closing(sqlite3.connect(tmp_path / "guard.sqlite")) as file, file:
-        file.execute("INSERT INTO isolations VALUES ('zone-a', 'host-1')")
-        ((run,),) = file.execute("SELECT run FROM records").fetchall()
-    assert processes_of(run)
-    async with guarded(tmp_path, program, timeout_s=2.0) as (_, wire):
-        told = await wire.ask(**request("synchronize", "host.host-1", life=2))
-        assert (told.status, told.isolated) == ("ok", True)
-        assert not processes_of(run)
+    async with started(guard_of(tmp_path, program), tmp_path) as process:
+        first = await connect(tmp_path)
+        call = first.send(**call_of(5, host="host-1"))
+        await until((tmp_path / "running").exists)
+        process.kill()
+        await process.wait()
+        with pytest.raises(ConnectionResetError):
+            await call
+        await first.close()
+        with contextlib.closing(sqlite3.connect(tmp_path / "guard.sqlite")) as file, file:
+            file.execute("INSERT INTO isolations VALUES ('zone-a', 'host-1')")
+            ((run,),) = file.execute("SELECT run FROM records").fetchall()
+        assert processes_of(run)
+        async with guarded(tmp_path, program, timeout_s=2.0) as (_, wire):
+            told = await wire.ask(**request("synchronize", "host.host-1", life=2))
+            assert (told.status, told.isolated) == ("ok", True)
+            assert not processes_of(run)
 
 
 async def test_isolation_survives_and_ends_what_runs_on_the_host(tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ async def test_nothing_is_made_on_a_host_that_was_isolated_while_the_adapter_loo
         f"""
         {HOST_EXISTS}
         echo $TREEWARD_VERB >>verbs
-        if [ $TREEWARD_VERB = observe ]; then touch looks; until [ -e go-on ]; do sleep 0.05; done; fi
+        if [ $TREEWARD_VERB = observe ]; then touch looks; wait_for go-on; fi
         echo '{{"status":"ok","exists":{exists},"host":"host-0"}}'
         """,
     )

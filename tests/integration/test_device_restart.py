@@ -6,37 +6,34 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.support.device import Simulator, request, simulator
+from tests.support.device import request, simulator
 
 
 async def test_after_kill_9_in_the_middle_of_a_load_every_told_effect_is_there_and_none_is_doubled(
     tmp_path: Path,
 ) -> None:
-    device = await Simulator(tmp_path).start()
-    await device.host(cpus=1000, memory_mib=2**30)
-    calls = [
-        request("call", f"vm.web-{number % 50}", ticket=10 + number, operation=operation, host="host-1")
-        for number, operation in enumerate(["create"] * 50 + ["stop"] * 50 + ["start"] * 50 + ["destroy"] * 50)
-    ]
-    sent = [device.wire.send(**call) for call in calls]
-    for _ in range(20):
-        sent += [device.wire.send(**request("call", "network.lan", ticket=1000 + len(sent), operation="create"))]
-        sent += [device.wire.send(**request("call", "network.lan", ticket=1000 + len(sent), operation="destroy"))]
-    await asyncio.wait_for(sent[60], 20)  # some are answered, the rest is on its way
-    assert await device.end(signal.SIGKILL) == -signal.SIGKILL
+    async with simulator(tmp_path) as device:
+        await device.host(cpus=1000, memory_mib=2**30)
+        calls = [
+            request("call", f"vm.web-{number % 50}", ticket=10 + number, operation=operation, host="host-1")
+            for number, operation in enumerate(["create"] * 50 + ["stop"] * 50 + ["start"] * 50 + ["destroy"] * 50)
+        ]
+        sent = [device.wire.send(**call) for call in calls]
+        for _ in range(20):
+            sent += [device.wire.send(**request("call", "network.lan", ticket=1000 + len(sent), operation="create"))]
+            sent += [device.wire.send(**request("call", "network.lan", ticket=1000 + len(sent), operation="destroy"))]
+        await asyncio.wait_for(sent[60], 20)  # some are answered, the rest is on its way
+        assert await device.end(signal.SIGKILL) == -signal.SIGKILL
     told = [number for number in range(len(calls)) if sent[number].exception() is None]
     assert len(told) > 60
 
-    device = await Simulator(tmp_path).start()
-    try:
+    async with simulator(tmp_path) as device:
         for number, call in enumerate(calls):
             answer = await device.wire.ask(**call)
             assert answer.status in ({"applied", "older"} if number in told else {"applied"}), (number, answer)
         effects = device.rows("SELECT ticket FROM calls WHERE effect = 1 AND kind = 'vm' ORDER BY ticket")
         assert [ticket for (ticket,) in effects] == [call["ticket"] for call in calls]
         assert device.judged() == {}
-    finally:
-        await device.end()
 
 
 async def test_resources_attachments_records_and_isolation_are_resumed_and_faults_are_not(tmp_path: Path) -> None:
@@ -60,12 +57,12 @@ async def test_resources_attachments_records_and_isolation_are_resumed_and_fault
 
 
 async def test_sigterm_ends_cleanly_and_a_call_in_progress_is_broken_off(tmp_path: Path) -> None:
-    device = await Simulator(tmp_path).start()
-    await device.host()
-    await device.fault("hang", id="web-1")
-    hanging = device.wire.send(**request("call", "vm.web-1", ticket=50, operation="create", host="host-1"))
-    await device.ask("observe", "vm.web-1")
-    assert await device.end() == 0
+    async with simulator(tmp_path) as device:
+        await device.host()
+        await device.fault("hang", id="web-1")
+        hanging = device.wire.send(**request("call", "vm.web-1", ticket=50, operation="create", host="host-1"))
+        await device.ask("observe", "vm.web-1")
+        assert await device.end() == 0
     assert hanging.exception() is not None or b"unreachable" in hanging.result()
     assert "device.sqlite-wal" not in os.listdir(tmp_path)  # noqa: PTH208
     assert device.outcomes("vm.web-1") == [(50, "broken_off", 0)]
@@ -74,12 +71,12 @@ async def test_sigterm_ends_cleanly_and_a_call_in_progress_is_broken_off(tmp_pat
 async def test_a_call_in_progress_when_the_process_was_killed_is_told_as_begun_and_may_run_again(
     tmp_path: Path,
 ) -> None:
-    device = await Simulator(tmp_path).start()
-    await device.host()
-    await device.fault("hang", id="web-1")
-    device.wire.send(**request("call", "vm.web-1", ticket=50, operation="create", host="host-1"))
-    await device.ask("observe", "vm.web-1")
-    await device.end(signal.SIGKILL)
+    async with simulator(tmp_path) as device:
+        await device.host()
+        await device.fault("hang", id="web-1")
+        device.wire.send(**request("call", "vm.web-1", ticket=50, operation="create", host="host-1"))
+        await device.ask("observe", "vm.web-1")
+        await device.end(signal.SIGKILL)
     async with simulator(tmp_path) as again:
         told = await again.ask("synchronize", "vm.web-1", life=2)
         assert (told.status, told.last, told.begun, told.exists) == ("ok", 0, 50, False)
@@ -100,20 +97,20 @@ async def test_two_processes_do_not_share_an_address(tmp_path: Path) -> None:
 
 
 async def test_an_accepted_life_fences_after_kill_9_as_before(tmp_path: Path) -> None:
-    device = await Simulator(tmp_path).start()
-    await device.ask("synchronize", "vm.web-1", life=7, owner="agent-2")
-    await device.end(signal.SIGKILL)
+    async with simulator(tmp_path) as device:
+        await device.ask("synchronize", "vm.web-1", life=7, owner="agent-2")
+        await device.end(signal.SIGKILL)
     async with simulator(tmp_path) as again:
         zombie = await again.ask("synchronize", "vm.web-1", life=6)
         assert (zombie.status, zombie.high, zombie.owner) == ("fenced", 7, "agent-2")
 
 
 async def test_a_call_that_took_time_is_remembered_after_kill_9(tmp_path: Path) -> None:
-    device = await Simulator(tmp_path).start()
-    await device.host()
-    await device.fault("latency", seconds=0.01)
-    created = await device.vm("web-1")
-    await device.end(signal.SIGKILL)
+    async with simulator(tmp_path) as device:
+        await device.host()
+        await device.fault("latency", seconds=0.01)
+        created = await device.vm("web-1")
+        await device.end(signal.SIGKILL)
     async with simulator(tmp_path) as again:
         assert (await again.call("vm.web-1", "create", host="host-1", ticket=created.last)).status == "applied"
         assert again.outcomes("vm.web-1") == [(created.last, "applied", 1), (created.last, "remembered", 0)]

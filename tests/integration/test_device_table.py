@@ -1,6 +1,7 @@
 """PROTOCOL table 4 over the wire: fence, busy, memory, older, joining, isolation; and what synchronize brings about."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -220,11 +221,9 @@ async def test_a_line_that_is_no_request_is_answered_and_harms_nobody(
 async def test_a_unix_socket_serves_as_well_and_a_dead_one_is_replaced(tmp_path: Path) -> None:
     address = f"unix://{tmp_path}/device.sock"
     for _ in range(2):
-        device = await Simulator(tmp_path, listen=address).start()
-        assert device.said["listen"] == address
-        wire = await Wire.open(address)
-        assert (await wire.ask(verb="ping")).status == "ok"
-        await wire.close()
-        assert device.process is not None
-        device.process.kill()
-        await device.end()
+        async with simulator(tmp_path, listen=address) as device:
+            assert device.said["listen"] == address
+            wire = await Wire.open(address)
+            assert (await wire.ask(verb="ping")).status == "ok"
+            await wire.close()
+            await device.end(signal.SIGKILL)

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
+from treeward.runtime.data_centre.child import leashed
 from treeward.schemas.device import Answer
 from treeward.schemas.device_control import ControlAnswer
 
@@ -94,7 +95,7 @@ class Simulator:
     async def start(self) -> Self:
         command = ["-m", "treeward.device_simulator", "--data", str(self.data), "--control", "tcp://127.0.0.1:0"]
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, *command, "--listen", self.listen, *self.options, stdout=PIPE
+            *leashed(), sys.executable, *command, "--listen", self.listen, *self.options, stdout=PIPE
         )
         assert self.process.stdout is not None
         self.said = json.loads(await asyncio.wait_for(self.process.stdout.readline(), 30))
@@ -113,11 +114,14 @@ class Simulator:
         assert self.process is not None
         if self.process.returncode is None:
             self.process.send_signal(number)
-        code = await asyncio.wait_for(self.process.wait(), 30)
-        for wire in self.wires:
-            await wire.close()
-        self.wires.clear()
-        return code
+        try:
+            return await asyncio.wait_for(self.process.wait(), 30)
+        finally:
+            if self.process.returncode is None:
+                self.process.kill()
+            for wire in self.wires:
+                await wire.close()
+            self.wires.clear()
 
     async def ask(self, verb: str, key: str, **fields: Any) -> Answer:
         """A request for `<kind>.<id>` of zone-a, or `<zone>.<kind>.<id>`."""
@@ -191,9 +195,9 @@ def request(verb: str, key: str, **fields: Any) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def simulator(folder: Path, *options: str, listen: str = "tcp://127.0.0.1:0") -> AsyncIterator[Simulator]:
-    """A running simulator that is ended with the test."""
-    device = await Simulator(folder, *options, listen=listen).start()
+    """A running simulator that is ended with the test, also by a test that ends it before."""
+    device = Simulator(folder, *options, listen=listen)
     try:
-        yield device
+        yield await device.start()
     finally:
         await device.end()

@@ -1,6 +1,7 @@
 """The guard in front of a script, started again when it dies, and a connection to it."""
 
 import contextlib
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -50,7 +51,9 @@ def wrapped(folder: Path, program: str) -> tuple[str, ...]:
 
 
 def script(folder: Path, text: str) -> str:
-    (folder / "adapter.sh").write_text(f"#!/bin/sh\nread -r request || exit 1\n{text}\n")
+    """An adapter; it may `wait_for FILE`, and does not outlive the tests when it does."""
+    wait_for = f'wait_for() {{ until [ -e "$1" ] || [ ! -e /proc/{os.getpid()} ]; do sleep 0.05; done; }}'
+    (folder / "adapter.sh").write_text(f"#!/bin/sh\n{wait_for}\nread -r request || exit 1\n{text}\n")
     (folder / "adapter.sh").chmod(0o755)
     return str(folder / "adapter.sh")
 

@@ -11,10 +11,8 @@ Programs are named `nats-server`, `device-simulator`, `orchestrator-1`, `zone-su
 """
 
 import json
-import os
-import signal
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -181,24 +179,3 @@ async def stack(
 
 def _lost() -> None:
     raise AssertionError("the log no longer has what comes next")
-
-
-def processes_with(variable: str, value: str) -> dict[int, str]:
-    """Process id > command line of every process whose environment has this variable: what a test has started."""
-    wanted = f"{variable}={value}".encode()
-    found: dict[int, str] = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:  # it ended meanwhile, or is another user's
-            continue
-    return {process_id: line for process_id, line in found.items() if line}  # a zombie has no command line
-
-
-def end(process_id: int) -> None:
-    """SIGKILL to a process that may be gone."""
-    with suppress(ProcessLookupError):
-        os.kill(process_id, signal.SIGKILL)

@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from tests.support.command import TREEWARD
-from tests.support.stack import end, processes_with
+from tests.support.processes import end, processes_with
 from tests.support.until import until
 
 from treeward.bus.interface import Stored
