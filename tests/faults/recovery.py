@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import quantiles
 
-from tests.faults.inject import Injected
+from tests.faults.injected import Injected
 from tests.faults.load import Receipt
 from tests.faults.plan import Kind
 

@@ -13,9 +13,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.faults.inject import Injected, Injector
+from tests.faults.inject import Injector
+from tests.faults.injected import Injected
 from tests.faults.load import Load, Receipt, connected
 from tests.faults.observer import Observer, until_quiet
+from tests.faults.orders import Orders
 from tests.faults.plan import Kind, Planned
 from tests.faults.recovery import Recovery, percentiles, recoveries
 from tests.faults.site import Site, Size
@@ -89,17 +91,19 @@ async def run(
         observer = Observer(bus, site.zones)
         await observer.start()
         load = Load(site.servers.urls, site.zones, units_per_s, seed)
-        injector = Injector(site, observer, operator, load.receipts, seed)
+        orders = Orders(site, observer, operator, load.receipts, seed)
+        injector = Injector(site, observer, orders)
         say(f"{len(site.programs)} programs run in {folder}; {len(plan)} faults follow within {plan[-1].at_s:.0f} s")
         mending = asyncio.create_task(site.mend())
-        releasing = asyncio.create_task(injector.release_for_ever())
+        releasing = asyncio.create_task(orders.release_for_ever())
         telling = asyncio.create_task(_tell(observer, injector, load, len(plan), say))
         loading = asyncio.create_task(load.run())
         try:
             await _first(injector.run(plan), mending, releasing, loading)
             await injector.end_all()
             last_fault_s = time.time()
-            await _first(asyncio.sleep(tail_s), mending, releasing, loading)
+            tail = asyncio.sleep(tail_s)  # how long the load goes on is the run's own time, and no wait for an effect
+            await _first(tail, mending, releasing, loading)
             load.stopping.set()
             await _first(site.all_run(), mending, releasing)
             await loading
@@ -130,7 +134,7 @@ async def run(
         settled_s=settled_s,
         injected=injector.done,
         ended=site.ended,
-        released=injector.released,
+        released=orders.released,
         receipts=len(load.receipts),
         resubmitted=sum(receipt.attempts > 1 for receipt in load.receipts),
         judgement=judgement,

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 from tests.faults.recovery import percentiles
-from tests.faults.scene import Scene, scene
+from tests.faults.scene import Scene, scene, until
 from tests.faults.site import Size
 
 from treeward.runtime.judge import Books
@@ -31,8 +31,7 @@ async def test_a_planned_hand_off_crashes_loses_and_doubles_nothing(tmp_path: Pa
         old = centre.observer.instance_of(leaving)
         answered = centre.observer.outcomes
         cycles = [asyncio.create_task(_cycle(centre, key, Random(key))) for key in keys]
-        while centre.observer.outcomes < answered + RESOURCES:
-            await asyncio.sleep(0.01)
+        await until(lambda: centre.observer.outcomes >= answered + RESOURCES, "a round of outcomes")
         asked_s = time.time()
         centre.site.ask_to_end(leaving, again=False)
         await asyncio.gather(*cycles)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.faults.inject import Injected
+from tests.faults.injected import Injected
 from tests.faults.load import Receipt
 from tests.faults.plan import Kind, Planned
 from tests.faults.recovery import Recovery, recoveries

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
 
-from tests.faults.inject import Injector
 from tests.faults.load import Load
+from tests.faults.orders import Orders
 from tests.faults.scene import Scene, scene, until
 from tests.faults.site import ROLES, Size
 from tests.k8s.live.acts import Act
@@ -185,9 +185,9 @@ async def run(
         await upgrade.use(*commands)
         load = Load(centre.site.servers.urls, centre.site.zones, units_per_s, seed)
         load.receipts = centre.receipts
-        injector = Injector(centre.site, centre.observer, centre.client, load.receipts, seed)
+        orders = Orders(centre.site, centre.observer, centre.client, load.receipts, seed)
         working = asyncio.create_task(load.run())
-        releasing = asyncio.create_task(injector.release_for_ever())
+        releasing = asyncio.create_task(orders.release_for_ever())
         try:
             for wanted, order in rounds:
                 half = len(order) // 2
@@ -198,7 +198,7 @@ async def run(
             load.stopping.set()
             await working
             await centre.all_answered()
-            return await upgrade.judged(load, injector.released)
+            return await upgrade.judged(load, orders.released)
         finally:
             for task in (working, releasing):
                 task.cancel()
