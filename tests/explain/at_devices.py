@@ -20,12 +20,7 @@ from treeward.schemas.api import Wait
 from treeward.simulation.device import DeviceTrouble
 
 
-@reason(
-    "the device has it in hand",
-    Wait.DEVICE,
-    "the device has been at it for ",
-    when=True,
-)
+@reason("the device has it in hand", Wait.DEVICE, "the device has been at it for ", when=True)
 def in_the_hands_of_the_device() -> Told:
     with world() as centre:
         ticket = hangs(centre)
@@ -117,12 +112,7 @@ def attempts_near_their_end() -> Told:
         return told(centre, "vm.web-1", ticket)
 
 
-@reason(
-    "its pod restarts others first",
-    Wait.BUDGET,
-    "Its process stands in line to be restarted, ",
-    when=True,
-)
+@reason("its pod restarts others first", Wait.BUDGET, "Its process stands in line to be restarted, ", when=True)
 def restart_budget_of_the_pod() -> Told:
     with world(pod_restarts_per_s=0.2) as centre:
         tickets = many_crash(centre, 6)
@@ -131,12 +121,7 @@ def restart_budget_of_the_pod() -> Told:
         return told(centre, key, tickets[key])
 
 
-@reason(
-    "the owner of its pod suspects itself",
-    Wait.BACK_OFF,
-    "Most processes of pod pod-1 failed at once ",
-    when=True,
-)
+@reason("the owner of its pod suspects itself", Wait.BACK_OFF, "Most processes of pod pod-1 failed at once ", when=True)
 def supervisor_suspects_itself() -> Told:
     with world(failed_at_once_min=4, backoff_s_min=3.0) as centre:
         tickets = many_crash(centre, 8)

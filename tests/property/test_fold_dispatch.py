@@ -81,6 +81,15 @@ class Reading:
             self.fold.on_fetched(key, *self.history.last_of(key, up_to), 0.0)
             self._collect()
 
+    def step(self, what: str, freshness: int) -> None:
+        match what:
+            case "log":
+                self.read_log()
+            case "work":
+                self.read_work()
+            case "fetch":
+                self.fetch(freshness)
+
     def read_all(self) -> None:
         while self.fetches or self.log_at < self.history.last or self.work_at < len(self.history.work):
             self.read_work()
@@ -107,13 +116,7 @@ def test_wherever_it_begins_and_however_it_reads_it_comes_to_know_the_same(
 ) -> None:
     reading = Reading(history, begin)
     for what, freshness in order:
-        match what:
-            case "log":
-                reading.read_log()
-            case "work":
-                reading.read_work()
-            case "fetch":
-                reading.fetch(freshness)
+        reading.step(what, freshness)
     reading.read_all()
     truth = {
         key: (resource.pod, history.life(key), resource.answered, resource.tickets)
@@ -149,13 +152,7 @@ def test_what_it_lets_go_from_work_was_answered(
     keys = dict(history.work)
     reading = Reading(history, begin)
     for what, freshness in order:
-        match what:
-            case "log":
-                reading.read_log()
-            case "work":
-                reading.read_work()
-            case "fetch":
-                reading.fetch(freshness)
+        reading.step(what, freshness)
         let_go = range(1, reading.fold.low_water())
         assert [ticket for ticket in let_go if ticket > history.resources[keys[ticket]].answered] == []
 

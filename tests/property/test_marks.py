@@ -185,6 +185,11 @@ class Dispatching:
         self.last = event(type_, KEY, self.orders[0], **said)
         self.fold.on_event(self.position, self.last, self.model.now_s)
 
+    def agrees_after_each(self, steps: Steps) -> None:
+        for what, value in steps:
+            getattr(self, what)(value)
+            self.check()
+
     def check(self) -> None:
         """Dispatcher and model agree, and whoever has a unit has been told what it is to be answered with."""
         while self.fold.effects:
@@ -212,10 +217,7 @@ class Dispatching:
 def test_the_first_word_about_a_unit_is_what_it_is_answered_with(
     own: str | None, pod: str | None, zone: str | None, steps: Steps
 ) -> None:
-    dispatching = Dispatching(own, pod, zone)
-    for what, value in steps:
-        getattr(dispatching, what)(value)
-        dispatching.check()
+    Dispatching(own, pod, zone).agrees_after_each(steps)
 
 
 @settings(max_examples=300)
@@ -223,10 +225,7 @@ def test_the_first_word_about_a_unit_is_what_it_is_answered_with(
 def test_the_same_holds_of_units_whose_bodies_are_not_kept(
     own: str | None, pod: str | None, zone: str | None, steps: Steps
 ) -> None:
-    dispatching = Dispatching(own, pod, zone)
-    for what, value in steps:
-        getattr(dispatching, what)(value)
-        dispatching.check()
+    Dispatching(own, pod, zone).agrees_after_each(steps)
 
 
 @settings(max_examples=200)
