@@ -40,7 +40,7 @@ simulate: $(STAMP) ## the simulation: SEEDS=10000 many seeds, SEED=4711 the stor
 	$(BIN)/python -m treeward.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
 
 BENCH_CLIENTS := .venv-bench/.installed
-bench: $(STAMP) $(BENCH_CLIENTS) ## speed and size, sizes scaled down, 11 minutes as last measured; writes bench/RESULTS.md (BENCH="path hot": only these)
+bench: $(STAMP) $(BENCH_CLIENTS) ## speed and size, sizes scaled down, 8 minutes as last measured; writes bench/RESULTS.md (BENCH="path hot": only these)
 	$(BIN)/python -m bench.run $(BENCH)
 
 bench-full: $(STAMP) $(BENCH_CLIENTS) ## the same with all sizes, an hour or two (RESUME=1: without what this code has full results of)
