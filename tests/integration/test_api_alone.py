@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from faststream.nats import NatsBroker
+from tests.support.contexts import context_of
 from tests.support.until import until
 
 from treeward.bus.interface import BusUnavailableError, Stored
@@ -16,16 +17,12 @@ from treeward.bus.nats_bus import NatsBus
 from treeward.orchestrator.api.snapshot import Bounds, Snapshots
 from treeward.orchestrator.app import answer_questions
 from treeward.runtime import codec
-from treeward.runtime.clock import SystemClock
-from treeward.runtime.context import Context, limits_of
+from treeward.runtime.context import Context
 from treeward.runtime.embedded_nats import EmbeddedNats
 from treeward.runtime.settings import Settings
 from treeward.schemas import streams, subjects
 from treeward.schemas.api import ANSWERS, Wait
 from treeward.schemas.events import Event, EventType, Verdict
-from treeward.telemetry.logs import get_log
-from treeward.telemetry.metrics import Metrics
-from treeward.telemetry.traces import tracer_from_environment
 
 ZONE = "zone-a"
 
@@ -34,18 +31,7 @@ ZONE = "zone-a"
 def context(bus: NatsBus, nats_server: EmbeddedNats) -> Context:
     """That of an orchestrator which is nothing else."""
     settings = Settings(nats_url=(nats_server.url,))
-    instance = "orchestrator-alone"
-    return Context(
-        bus=bus,
-        clock=SystemClock(),
-        log=get_log(),
-        metrics=Metrics(),
-        tracer=tracer_from_environment("orchestrator", instance),
-        settings=settings,
-        limits=limits_of(settings),
-        instance=instance,
-        name="orchestrator",
-    )
+    return context_of(bus, "orchestrator", "orchestrator-alone", settings=settings)
 
 
 @pytest.fixture

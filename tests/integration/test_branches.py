@@ -6,19 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 from structlog.testing import capture_logs
+from tests.support.contexts import context_of
 from tests.support.until import until
 
 from treeward.bus.nats_bus import NatsBus
 from treeward.runtime import codec
 from treeward.runtime.branches import Branches, Claimed
-from treeward.runtime.clock import SystemClock
-from treeward.runtime.context import Context, limits_of
-from treeward.runtime.settings import Settings
 from treeward.schemas import subjects
 from treeward.schemas.events import Event, EventType
-from treeward.telemetry.logs import get_log
-from treeward.telemetry.metrics import Metrics
-from treeward.telemetry.traces import tracer_from_environment
 
 HERE = "pod-agent-here"
 
@@ -43,14 +38,8 @@ class Agent:
     """An instance whose owners begin when the test lets them."""
 
     def __init__(self, bus: NatsBus) -> None:
-        settings = Settings()
-        context = Context(
-            bus=bus, clock=SystemClock(), log=get_log(), metrics=Metrics(),
-            tracer=tracer_from_environment("pod-agent", HERE), settings=settings, limits=limits_of(settings),
-            instance=HERE, name="pod-agent",
-        )  # fmt: skip
         self.bus = bus
-        self.branches = Branches(context, "pod", self.begin, lambda: None)
+        self.branches = Branches(context_of(bus, "pod-agent", HERE), "pod", self.begin, lambda: None)
         self.may_begin: dict[str, asyncio.Event] = {}
         self.owners: list[Owner] = []
         self.gave_up: dict[str, Callable[[str, bool], None]] = {}

@@ -6,21 +6,15 @@ import signal
 import subprocess
 import sys
 
+from tests.support.contexts import context_of
 from tests.support.until import until
 
 from treeward.bus.nats_bus import NatsBus
 from treeward.runtime import codec
-from treeward.runtime.clock import SystemClock
-from treeward.runtime.context import Context
 from treeward.runtime.embedded_nats import EmbeddedNats
 from treeward.runtime.presence import listen_to_closed
-from treeward.runtime.settings import Settings
 from treeward.schemas import subjects
-from treeward.supervision.limits import Limits
 from treeward.telemetry import names
-from treeward.telemetry.logs import get_log
-from treeward.telemetry.metrics import Metrics
-from treeward.telemetry.traces import Tracer
 
 CLIENT = """
 import asyncio, sys
@@ -65,17 +59,13 @@ async def test_a_cut_connection_is_reported_and_its_program_is_back(nats_server:
 
 async def test_what_is_reported_is_told_to_the_supervisor_and_counted(nats_server: EmbeddedNats) -> None:
     bus, _ = await listening(nats_server, "supervisor-1")
-    metrics, closed = Metrics(), list[str]()
-    context = Context(
-        bus=bus, clock=SystemClock(), log=get_log(), metrics=metrics, tracer=Tracer(None), settings=Settings(),
-        limits=Limits(), instance="supervisor-1", name="supervisor",
-    )  # fmt: skip
+    context, closed = context_of(bus, "zone-supervisor", "supervisor-1"), list[str]()
     await listen_to_closed(context, lambda instance, _now_s: closed.append(instance))
     assert await bus.request("tw.nobody", b"", timeout_s=5.0) is None  # the server knows of the subscription
     other = await NatsBus.connect(nats_server.url, name="agent-1", timeout_s=20)
     await other.close()
     await until(lambda: closed == ["agent-1"])
-    assert metrics.counter(names.CLOSED_CONNECTIONS).total == 1
+    assert context.metrics.counter(names.CLOSED_CONNECTIONS).total == 1
     await bus.close()
 
 

@@ -2,29 +2,19 @@
 
 from datetime import UTC, datetime
 
+from tests.support.contexts import context_of
+
 from treeward.bus.nats_bus import NatsBus
 from treeward.runtime.branches import Claimed
-from treeward.runtime.clock import SystemClock
-from treeward.runtime.context import Context, limits_of
 from treeward.runtime.pods import Pods
-from treeward.runtime.settings import Settings
 from treeward.schemas.events import Event, EventType
-from treeward.telemetry.logs import get_log
-from treeward.telemetry.metrics import Metrics
-from treeward.telemetry.traces import tracer_from_environment
 
 
 async def test_a_pod_whose_device_is_no_address_is_not_begun_and_ends_no_agent(bus: NatsBus) -> None:
-    settings = Settings()
-    context = Context(
-        bus=bus, clock=SystemClock(), log=get_log(), metrics=Metrics(),
-        tracer=tracer_from_environment("pod-agent", "here"), settings=settings, limits=limits_of(settings),
-        instance="here", name="pod-agent",
-    )  # fmt: skip
     event = Event(
         type=EventType.CLAIMED, zone="zone-a", kind="pod", id="a1", life=1, at=datetime.now(UTC), owner="here",
         definition={"device": "10.0.0.7:7300"},
     )  # fmt: skip
-    pods = Pods(context)
+    pods = Pods(context_of(bus, "pod-agent"))
     assert await pods.begin(Claimed("zone-a.a1", 5, event, 0.0), lambda _reason, _fenced: None) is None
     await pods.close()

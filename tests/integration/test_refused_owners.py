@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from structlog.testing import capture_logs
+from tests.support.contexts import context_of
 from tests.support.device import Wire, request
 from tests.support.scrape import scrape
 from tests.support.stack import Stack, stack
@@ -14,18 +15,12 @@ from tests.support.until import until
 
 from treeward.bus.nats_bus import NatsBus
 from treeward.runtime import codec
-from treeward.runtime.clock import SystemClock
-from treeward.runtime.context import Context, limits_of
 from treeward.runtime.owner_loop import OwnerLoop
-from treeward.runtime.settings import Settings
 from treeward.schemas import streams, subjects
 from treeward.schemas.events import Event, EventType
 from treeward.schemas.mailbox import Message
 from treeward.supervision.zone_owner import ZoneOwner
 from treeward.telemetry import names
-from treeward.telemetry.logs import get_log
-from treeward.telemetry.metrics import Metrics
-from treeward.telemetry.traces import tracer_from_environment
 
 ZONE, KEY, POD = "zone-a", "vm.web-1", "pod.a1"
 CLAIM = subjects.claim_of_zone(ZONE)
@@ -45,12 +40,7 @@ async def test_a_stale_append_is_counted_and_told_with_resource_life_and_the_cla
     bus: NatsBus,
 ) -> None:
     """The owner has not heard that another was claimed; it takes a unit, and the log refuses what it says of it."""
-    settings = Settings()
-    context = Context(
-        bus=bus, clock=SystemClock(), log=get_log(), metrics=Metrics(),
-        tracer=tracer_from_environment("zone-supervisor", "here"), settings=settings, limits=limits_of(settings),
-        instance="here", name="zone-supervisor",
-    )  # fmt: skip
+    context = context_of(bus, "zone-supervisor", "here")
     gave_up: list[tuple[str, bool]] = []
     epoch = await claimed(bus, "here", after=0)
     owner = ZoneOwner(ZONE, epoch, context.limits)
