@@ -34,6 +34,11 @@ from treeward.telemetry.logs import get_log
 ISOLATE = request("call", "host.host-1", ticket=3, operation="isolate")
 OPEN = request("isolate", "host.host-1", undo=True)
 HOST_EXISTS = """if [ $TREEWARD_KIND = host ]; then echo '{"status":"ok","exists":true}'; exit; fi"""
+CALL_HANGS = f"""
+{HOST_EXISTS}
+if [ $TREEWARD_VERB = call ]; then touch running; sleep 600; fi
+echo '{{"status":"ok","exists":false}}'
+"""
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -54,14 +59,7 @@ async def test_only_a_host_that_exists_is_isolated_and_only_by_a_call(program: s
 
 async def test_an_isolated_host_answers_when_nothing_is_left_of_what_a_killed_guard_had_begun(tmp_path: Path) -> None:
     """The guard dies after the fence is on the disk and before it has ended what runs there."""
-    program = script(
-        tmp_path,
-        f"""
-        {HOST_EXISTS}
-        if [ $TREEWARD_VERB = call ]; then touch running; sleep 600; fi
-        echo '{{"status":"ok","exists":false}}'
-        """,
-    )
+    program = script(tmp_path, CALL_HANGS)
     async with started(guard_of(tmp_path, program), tmp_path) as process:
         first = await connect(tmp_path)
         call = first.send(**call_of(5, host="host-1"))
@@ -82,14 +80,7 @@ async def test_an_isolated_host_answers_when_nothing_is_left_of_what_a_killed_gu
 
 
 async def test_isolation_survives_and_ends_what_runs_on_the_host(tmp_path: Path) -> None:
-    program = script(
-        tmp_path,
-        f"""
-        {HOST_EXISTS}
-        if [ $TREEWARD_VERB = call ]; then touch running; sleep 600; fi
-        echo '{{"status":"ok","exists":false}}'
-        """,
-    )
+    program = script(tmp_path, CALL_HANGS)
     async with guarded(tmp_path, program) as (keeper, wire):
         call = wire.send(**call_of(5, host="host-1"))
         await until((tmp_path / "running").exists)
