@@ -60,7 +60,7 @@ class Up:
     def program(self, module: str) -> int:
         """The process id of the first program of a service, or of NATS."""
         wanted = "nats-server -c" if module == "nats" else f"-m treeward.{module} "
-        return min(process_id for process_id, line in self.programs().items() if wanted in line)
+        return min(process_id for process_id, line in self.programs().items() if wanted in f"{line} ")
 
     async def ready(self) -> None:
         await until(lambda: "Ready: " in self.text or self.process.poll() is not None, "Ready", 60.0)
