@@ -18,6 +18,8 @@ class Proxy:
     """Close new links at once."""
     lose_to_client_once: bytes | None = None
     """Lose the next chunk to a client that holds these bytes; small messages sent one by one are chunks."""
+    accepted: int = 0
+    """Links that clients have made so far."""
     links: set[asyncio.StreamWriter] = field(default_factory=set)
     lost_bytes: int = 0
 
@@ -37,6 +39,7 @@ class Proxy:
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client."""
+        self.accepted += 1
         self.links.add(writer)
         server_writer: asyncio.StreamWriter | None = None
         try:

@@ -133,7 +133,7 @@ class Upgrade:
         site, observer = self._centre.site, self._centre.observer
         site.ask_to_end(name, again=False)
         await until(lambda: site.programs[name].process_id is None, f"{name} has ended")
-        assert site.programs[name].exit_code == 0, site.programs[name].log_end()
+        assert site.programs[name].exit_code == 0, site.programs[name].log_path.read_text()[-2000:]
         site.install(name, wanted.python)
         site.rest(name, 0.0)
         await until(lambda: site.runs(name), f"{name} runs again")

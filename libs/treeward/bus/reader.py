@@ -53,8 +53,6 @@ class StreamReader:
         purged_is_fine: bool,
     ) -> None:
         self.position = 0
-        self.renewals = 0
-        """How often a new consumer was needed."""
         self._connection = connection
         self._streams = streams
         self._stream = stream
@@ -212,7 +210,6 @@ class StreamReader:
         """Go on with a new consumer behind the covered position, as soon as the server lets us."""
         self._drop_consumer()
         if not self._closed and self._renewal is None and self._connection.connected:
-            self.renewals += 1
             self._renewal = self._connection.spawn(self._run_renewal())
 
     async def _run_renewal(self) -> None:

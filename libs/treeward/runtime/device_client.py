@@ -78,7 +78,6 @@ class DeviceClient:
         self.link = Link.CLOSED
         self.link_error: str | None = None
         """Why the last connection or attempt ended."""
-        self.links_made = 0
         self._target = _parse(address)
         self._silence_s = silence_s
         self._on_link = on_link
@@ -91,11 +90,6 @@ class DeviceClient:
         self._keeper: asyncio.Task[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._heard_s = 0.0
-
-    @property
-    def pending(self) -> int:
-        """How many requests are not answered."""
-        return len(self._pending)
 
     def start(self) -> None:
         """Begin to connect; needs a running loop. Requests may be made before and after."""
@@ -176,7 +170,6 @@ class DeviceClient:
         """A connection is there: repeat on it all that is pending."""
         self._connection = connection
         self._paused = False
-        self.links_made += 1
         self._listen_from_now()
         for token, (fields, _) in self._pending.items():
             self._put(token, fields)

@@ -20,9 +20,8 @@ class RestartLine:
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
-        self.begun = 0
-        """Restarts that have begun so far."""
         self._under_way: set[str] = set()
+        """Restarts that have begun and have not ended."""
         self._lines: tuple[deque[tuple[int, str]], deque[tuple[int, str]]] = (deque(), deque())
         self._standing: dict[str, int] = {}
         """Number by which a key stands in a line; a place with any other number is void."""
@@ -32,11 +31,6 @@ class RestartLine:
 
     def __len__(self) -> int:
         return len(self._standing)
-
-    @property
-    def under_way(self) -> int:
-        """Restarts that have begun and have not ended."""
-        return len(self._under_way)
 
     def may_begin(self, key: str, now_s: float, *, again: bool, ahead: bool = False) -> bool:
         """Begin now; else it stands in line, where it stays if it stood there. `ahead`: before all that stand there."""
@@ -89,7 +83,6 @@ class RestartLine:
     def _begin(self, key: str, now_s: float) -> None:
         self._standing.pop(key, None)
         self._under_way.add(key)
-        self.begun += 1
         self._next_s = max(now_s, self._next_s) + 1.0 / self.budget.restarts_per_s
 
     def _next(self) -> str | None:

@@ -111,12 +111,6 @@ class Child:
         """Let it go on (SIGCONT); raises ProcessLookupError if it does not run."""
         os.kill(self._living(), signal.SIGCONT)
 
-    def log_end(self, lines: int = 10) -> str:
-        """The end of its log."""
-        if not self.log_path.exists():
-            return ""
-        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
-
     def _living(self) -> int:
         process_id = self.process_id
         if process_id is None:
