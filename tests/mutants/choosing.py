@@ -1,9 +1,10 @@
 """The safety lines of what is decided for an operator: drift (ADR 11), a zone's request to root (ADR 12), groups."""
 
-from tests.mutants.table import CHILDREN, Mutant, S
+from tests.mutants.table import Mutant, S
 
 DRIFT = "tests/property/test_drift.py"
 DRIFT_UNIT = "tests/unit/test_supervision_drift.py"
+APPEAL = "tests/unit/test_supervision_appeal.py"
 APART = "tests/property/test_anti_affinity.py"
 
 CHOOSING = (
@@ -72,7 +73,7 @@ CHOOSING = (
         S + "appeal.py",
         " or self._asked_before:",
         ":",
-        (CHILDREN,),
+        (APPEAL,),
     ),
     Mutant(
         "a zone asks root for one pod",
@@ -80,7 +81,7 @@ CHOOSING = (
         S + "appeal.py",
         "troubled < PODS_MIN or 2 * troubled <= pods or ",
         "",
-        (CHILDREN,),
+        (APPEAL,),
     ),
     Mutant(
         "pods that failed together must ask together",
@@ -88,7 +89,7 @@ CHOOSING = (
         S + "escalations.py",
         "branch in self._troubles or now_s - asked_s <= WELL_PERIODS * self._policy(branch).period_s",
         "branch in self._troubles",
-        (CHILDREN,),
+        (APPEAL,),
     ),
     Mutant(
         "who is named once more may ask root once more",
@@ -96,7 +97,7 @@ CHOOSING = (
         S + "children.py",
         "asked = branch.asked if same else cause",
         "asked = cause",
-        (CHILDREN,),
+        (APPEAL,),
     ),
     # groups
     Mutant(
