@@ -3,6 +3,7 @@
 from tests.mutants.table import DISPATCH_UNIT, GUARDS, RECORD_UNIT, D, Mutant, R, S
 
 HELD = "tests/unit/test_supervision_held.py"
+AMENDED = "tests/unit/test_supervision_amended.py"
 PAUSE = "tests/unit/test_supervision_pause.py"
 WHAT_IS_READ = "tests/scenarios/test_what_is_read.py"
 STEERING = "tests/scenarios/test_zone_steering.py"
@@ -168,7 +169,7 @@ SENDING = (
         S + "outbox.py",
         "            if self.catching_up and pending.is_at_its_end(queue.attempts_ticket, now_s):\n",
         "            if False:\n",
-        (DISPATCH_UNIT,),
+        (AMENDED,),
     ),
     Mutant(
         "a unit is tried without end",

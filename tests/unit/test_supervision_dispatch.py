@@ -1,68 +1,12 @@
 """What a dispatcher sends, to whom, when again, and what it holds back: sentences of DESIGN section 5."""
 
-import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from tests.support.sending import AT, PLACED, POD_EPOCH, VM, ZONE_EPOCH, Sending, event
 
-from treeward.schemas.events import Event, EventType, Outcome
-from treeward.schemas.mailbox import Message
-from treeward.supervision.dispatch import Dispatcher
+from treeward.schemas.events import EventType, Outcome
 from treeward.supervision.effects import Fetch, ReadBody, Send, Settled
-from treeward.supervision.limits import Limits
-
-AT = datetime(2026, 1, 1, tzinfo=UTC)
-VM = "vm.web-1"
-ZONE_EPOCH, POD_EPOCH, PLACED = 1, 2, 3
-
-
-def event(type_: EventType, key: str = VM, **fields: Any) -> Event:
-    kind, _, id_ = key.partition(".")
-    said: dict[str, Any] = {"type": type_, "zone": "zone-a", "kind": kind, "id": id_, "life": PLACED, "at": AT}
-    return Event(**(said | fields))
-
-
-class Sending:
-    """A dispatcher of a zone with one pod; everything it decides is looked at right away."""
-
-    def __init__(self, **limits: Any) -> None:
-        self.fold = Dispatcher("zone-a", Limits(**{"window": 3, **limits}))
-        self.fold.on_claim(ZONE_EPOCH, event(EventType.CLAIMED, "zone.zone-a"), 0.0)
-        self.fold.on_claim(POD_EPOCH, event(EventType.CLAIMED, "pod.pod-1"), 0.0)
-        self.fold.know_pod("pod-1")
-        self.fold.on_fetched("pod.pod-1", POD_EPOCH, event(EventType.CLAIMED, "pod.pod-1"), 0.0)
-        self.fold.effects.clear()
-        self.now_s = 0.0
-
-    def take(self) -> list[Any]:
-        effects, self.fold.effects = self.fold.effects, []
-        return effects
-
-    def sent(self) -> list[Message]:
-        return [effect.message for effect in self.take() if isinstance(effect, Send)]
-
-    def tickets(self) -> list[int]:
-        return [message.ticket for message in self.sent()]
-
-    def work(self, number: int, operation: str = "start", key: str = VM, **body: Any) -> None:
-        data = json.dumps({"operation": operation, **body}).encode()
-        self.fold.on_work(number, f"tw.work.zone-a.{key}", data, None, self.now_s, self.now_s)
-
-    def known(self, key: str = VM, **fields: Any) -> None:
-        """The fetch for a resource is answered: it was placed in the pod."""
-        placed = event(EventType.PLACED, key, **({"pod": "pod-1", "host": "host-1"} | fields))
-        self.fold.on_fetched(key, PLACED, placed, self.now_s)
-
-    def log(self, position: int, type_: EventType, key: str = VM, **fields: Any) -> None:
-        self.fold.on_event(position, event(type_, key, **({"pod": "pod-1", "host": "host-1"} | fields)), self.now_s)
-
-    def answer(self, position: int, ticket: int, key: str = VM, **fields: Any) -> None:
-        self.log(position, EventType.COMPLETED, key, ticket=ticket, answered=ticket, **fields)
-
-    def wait(self, seconds: float) -> None:
-        self.now_s += seconds
-        self.fold.tick(self.now_s)
 
 
 def test_nothing_is_sent_before_it_is_known_where_the_resource_is() -> None:
@@ -314,79 +258,6 @@ def test_bodies_beyond_the_bound_are_bare_numbers_and_read_again() -> None:
     assert 5 in asked
     sending.fold.on_body(5, b'{"operation":"start"}', None, 0.0, 0.0)
     assert sending.tickets() == [5]
-
-
-# --- policies that are changed while the unit waits ------------------------------------------------------------------
-
-
-def amend(sending: Sending, number: int, ticket: int, **spec: Any) -> None:
-    sending.work(number, "amend", ticket=ticket, spec=spec)
-
-
-def test_an_amended_deadline_holds_instead_of_the_first() -> None:
-    sending = Sending()
-    sending.work(4, deadline="1970-01-01T00:01:00Z")
-    sending.known()
-    amend(sending, 5, 4, deadline="1970-01-01T00:10:00Z")
-    last = [message for message in sending.sent() if message.ticket == 4][-1]
-    assert (last.deadline_s, last.amended) == (600.0, 5)
-    sending.wait(70)
-    assert all(message.mark is None for message in sending.sent())
-    sending.wait(600)
-    marks = [message.mark.outcome for message in sending.sent() if message.ticket == 4 and message.mark]
-    assert marks == [Outcome.EXPIRED]
-
-
-def test_a_deadline_can_be_taken_away_and_given_anew() -> None:
-    sending = Sending()
-    sending.work(4, deadline="1970-01-01T00:01:00Z")
-    sending.known()
-    amend(sending, 5, 4, deadline=None)
-    sending.wait(90)
-    assert all(message.mark is None for message in sending.sent())
-    amend(sending, 6, 4, deadline="1970-01-01T00:02:00Z")
-    sending.wait(60)
-    assert [message.mark.outcome for message in sending.sent() if message.mark] == [Outcome.EXPIRED]
-
-
-def test_an_amended_policy_decides_after_the_next_crash() -> None:
-    sending = Sending()
-    sending.work(4, attempts_max=1)
-    sending.known()
-    amend(sending, 5, 4, attempts_max=3, on_failure="reallocate")
-    sending.take()
-    sending.log(10, EventType.CRASHED, ticket=4, attempts=1)
-    (again, _) = sending.sent()
-    assert (again.ticket, again.mark, again.attempts, again.reallocate) == (4, None, 1, True)
-    sending.log(11, EventType.CRASHED, ticket=4, attempts=3)
-    (again, _) = sending.sent()
-    assert again.mark is not None
-    assert "attempts_max is 3" in again.mark.reason
-
-
-def test_a_dispatcher_that_begins_anew_reads_the_amendment_before_it_lets_a_policy_end_a_unit() -> None:
-    sending = Sending()
-    sending.fold.catching_up = True
-    sending.work(4, deadline="1970-01-01T00:01:00Z", on_failure="fail")
-    sending.known(type=EventType.CRASHED, ticket=4, attempts=1)
-    sending.wait(100)
-    assert sending.sent() == []
-    amend(sending, 5, 4, deadline=None, on_failure="wait")
-    sending.fold.on_caught_up(sending.now_s)
-    (message, _) = sending.sent()
-    assert (message.ticket, message.mark, message.deadline_s) == (4, None, None)
-
-
-def test_an_amend_of_what_is_answered_or_of_another_resource_changes_nothing() -> None:
-    sending = Sending()
-    sending.work(4)
-    sending.known()
-    sending.answer(10, 4)
-    sending.work(5, key="vm.other")
-    sending.take()
-    amend(sending, 6, 5, on_failure="fail")
-    amend(sending, 7, 4, on_failure="fail")
-    assert [message.ticket for message in sending.sent()] == [6, 7]
 
 
 # --- what is forgotten with its unit ---------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """A dispatcher forgets resources for which nothing waits, beyond a bound; what it forgot it asks for again."""
 
-from tests.unit.test_supervision_dispatch import PLACED, Sending
+from tests.support.sending import PLACED, Sending
 
 from treeward.supervision.effects import Fetch
 
