@@ -26,6 +26,9 @@ and what has to happen next. The same is in `--json` and in the answer of [`tw.a
 | `help` | which supervisors above it have asked theirs for help, why, and when they are claimed anew or quarantined |
 | `owner_says`, `silent` | what its owner has in hand; who did not answer |
 
+If nothing waits, `explain` says what is there: of a pod or zone (`root.zone.ZONE`) also who owns it, since when and
+why, whether that instance is heard, and what its supervisor does if it is not.
+
 Each row below was brought about by the services themselves in virtual time, and asked both ways; the page is made of
 the answers (`python -m tests.explain > docs/explain.md`), and a test compares them, up to numbers.
 

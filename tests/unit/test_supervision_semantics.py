@@ -279,7 +279,7 @@ def test_beyond_the_parents_own_intensity_the_branch_is_quarantined_until_releas
     assert children.escalations.hopeless() == []
     children.escalations.on_quarantined("z.p", False)
     (claim,) = children.decide(500.3)
-    assert claim.reason == "it has no owner"
+    assert claim.reason == "it had no owner"
 
 
 def test_what_is_only_out_of_reach_is_never_quarantined() -> None:

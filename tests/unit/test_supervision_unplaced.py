@@ -195,7 +195,7 @@ def test_a_claim_of_a_pod_says_all_that_its_last_event_said() -> None:
     zone = Zone()
     kept: dict[str, Any] = {"definition": {"device": "tcp://d:1"}, "paused": True, "isolated": True, "released": 3}
     zone.fold.on_event(4, event(EventType.COMPLETED, "pod.pod-1", ticket=2, answered=2, **kept), 0.0)
-    zone.fold.claim_pod("pod-1", "agent-1", "it has no owner", 0.0)
+    zone.fold.claim_pod("pod-1", "agent-1", "it had no owner", 0.0)
     (claim,) = zone.said()
     assert (claim.type, claim.owner, claim.answered) == (EventType.CLAIMED, "agent-1", 2)
     assert {name: getattr(claim, name) for name in kept} == kept

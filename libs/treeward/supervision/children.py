@@ -208,7 +208,7 @@ class Children:
         if branch.name in self.escalations.quarantined:
             return None
         if branch.owner is None:
-            return Cause.UNOWNED, "it has no owner"
+            return Cause.UNOWNED, "it had no owner"
         if branch.isolate:
             return Cause.RENEWED, "it was isolated"
         if branch.renew is not None and branch.owner in alive:

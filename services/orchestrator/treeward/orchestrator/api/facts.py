@@ -32,6 +32,8 @@ class Claim(NamedTuple):
     paused: bool = False
     draining: bool = False
     """What the claim says of the branch as a whole: of a zone, whose claim its supervisor and its dispatcher obey."""
+    reason: str | None = None
+    """Why it was claimed."""
 
 
 class Presence(NamedTuple):
@@ -172,6 +174,8 @@ class Facts:
     last: Last | None = None
     owner: Branch = NOBODY
     """Of its pod; while it is unplaced, of its zone."""
+    itself: Branch = NOBODY
+    """The branch that was asked for, if it is a zone or pod."""
     held: Held | None = None
     """None: the dispatcher did not answer in time."""
     says: OwnerSays | None = None

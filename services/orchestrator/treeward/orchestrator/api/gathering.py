@@ -6,18 +6,19 @@ not answer within 0.5 s is left out, and the answer says so.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 
 from pydantic import ValidationError
 
 from treeward.bus.interface import NoSuchZoneError, Start, Stored
-from treeward.orchestrator.api.facts import UNHEARD, Branch, Claim, Facts, Last, OwnerSays
+from treeward.orchestrator.api.facts import NOBODY, UNHEARD, Branch, Claim, Facts, Last, OwnerSays
 from treeward.orchestrator.api.presences import Presences
 from treeward.orchestrator.describe import Held, Question, QueueHeld, UnitHeld
 from treeward.runtime import codec
 from treeward.runtime.context import Context
 from treeward.schemas import streams, subjects
-from treeward.schemas.address import ZONE_PARTITION
+from treeward.schemas.address import ROOT, ZONE_PARTITION
 from treeward.schemas.events import Event
 from treeward.supervision.knowledge import pod_of
 from treeward.supervision.pending import read_pending
@@ -136,6 +137,19 @@ class Gathering:
         presence = self._presences.of(claim.owner) if claim is not None else UNHEARD
         return Branch(self.zone if pod is None else f"{self.zone}.{pod}", claim, presence)
 
+    async def itself(self, key: str) -> Branch:
+        """The branch that a key names: a pod of the zone, or a zone of root; else `NOBODY`."""
+        kind, _, id_ = key.partition(".")
+        if kind == "pod":
+            return self.branch(id_, await self.claim_of(id_))
+        if (self.zone, kind) != (ROOT, "zone"):
+            return NOBODY
+        zone = Gathering(self.context, self._presences, id_)
+        with contextlib.suppress(NoSuchZoneError):  # it was created just now, or its streams are lost
+            await zone.begin()
+            return zone.branch(None, await zone.claim_of(None))
+        return zone.branch(None, None)
+
     async def _read_claim(self, pod: str | None) -> Claim | None:
         zone = self.zone
         subject = subjects.claim_of_zone(zone) if pod is None else subjects.claim_of_pod(zone, pod)
@@ -172,4 +186,4 @@ class Gathering:
 
 def _claim_of(event: Event, stored: Stored) -> Claim:
     quarantined = (event.reason or "no reason given") if event.quarantined and event.owner is None else None
-    return Claim(event.owner, stored.position, stored.time_s, quarantined, event.paused, event.draining)
+    return Claim(event.owner, stored.position, stored.time_s, quarantined, event.paused, event.draining, event.reason)

@@ -1,5 +1,6 @@
 """What the owner of a resource does with a unit that was sent to it, in sentences: part of `explaining`, pure too."""
 
+from treeward.orchestrator.api.branch_words import next_owner_in_words
 from treeward.orchestrator.api.cause import Cause
 from treeward.orchestrator.api.facts import Facts, OwnerSays
 from treeward.orchestrator.api.held_words import drain_in_words
@@ -52,8 +53,7 @@ def _explain_absence(facts: Facts) -> Cause | None:
     if claim is None or claim.owner is None:
         return nobody_yet(facts)
     owner, named = claim.owner, ago(now_s - claim.claimed_s)
-    patience = f"after {facts.limits.suspicion_s:g} s of silence"
-    takes = f"{capital(parent)} claims {branch} for another instance {patience}, if there is one."
+    takes = next_owner_in_words(facts, parent, branch, is_pod=facts.pod is not None)
     then = f"{parent} claims {branch} for another instance"
     if presence.state == "silent":
         heard_s = presence.heard_s or 0.0

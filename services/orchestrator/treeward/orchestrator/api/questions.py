@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from dataclasses import fields
+from dataclasses import fields, replace
 from heapq import nsmallest
 from itertools import chain
 
@@ -141,7 +141,7 @@ class Questions:
         return explain(facts, await self._with_others(zone, asked, held))
 
     async def _facts(self, gathering: Gathering, key: str, held: Held | None) -> Facts:
-        facts = await gathering.facts_of(key, held, always_ask=True)
+        facts = replace(await gathering.facts_of(key, held, always_ask=True), itself=await gathering.itself(key))
         facts = await with_steering(self._context.bus, facts, timeout_s=ASK_S)
         return await with_asking(self._context.bus, self._presences, facts, timeout_s=ASK_S)
 

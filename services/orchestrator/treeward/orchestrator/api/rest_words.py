@@ -1,6 +1,7 @@
 """What is said of a ticket that waits no more, and of a resource that is at rest: part of `explaining`, pure too."""
 
 from treeward.orchestrator.api.asking import asking_in_words
+from treeward.orchestrator.api.branch_words import owner_in_words
 from treeward.orchestrator.api.cause import Cause
 from treeward.orchestrator.api.facts import Asked, Facts
 from treeward.orchestrator.api.held_words import drain_in_words, pause_in_words
@@ -72,7 +73,10 @@ def explain_resource(facts: Facts, name: str) -> Cause:
         there += f"; its process is {process.value}"
     ticket = f" of ticket {event.ticket}" if event.ticket is not None else ""
     since = f"{ago(facts.now_s - last.stored_s)}{because(event.reason)}"
-    said = [f"{there}.", f"The last that was said of it is `{event.type.value}`{ticket}, {since}.", *waits]
+    owned = owner_in_words(facts)
+    if not owned or event.type is not EventType.CLAIMED:
+        owned = [f"The last that was said of it is `{event.type.value}`{ticket}, {since}.", *owned]
+    said = [f"{there}.", *owned, *waits]
     if event.isolated:
         said.append("It is isolated: nothing takes effect there, and nothing is placed there until it is made anew.")
     said += [*_explain_steering(facts), *asking_in_words(facts)]
