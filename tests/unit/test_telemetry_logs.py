@@ -1,14 +1,18 @@
 """Logs: what a line looks like, and that libraries' lines look the same."""
 
+import ast
 import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 
 from treeward.telemetry.logs import get_log, set_up_logs
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +87,17 @@ def test_a_terminal_gets_text_unless_json_was_asked_for() -> None:
         get_log().info("claimed", epoch=7)
         assert out.getvalue().startswith("{") is is_json
         assert "claimed" in out.getvalue()
+
+
+def test_no_line_is_told_in_the_name_of_another_program() -> None:
+    """What every line has (`program.start`) is not given anew: whom a claim is for is no `instance` that speaks."""
+    bound, levels = {"time", "level", "message", "service", "instance"}, {"debug", "info", "warning", "error"}
+    found, lines = [], 0
+    for path in (*ROOT.glob("libs/treeward/**/*.py"), *ROOT.glob("services/*/treeward/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in levels:
+                lines += 1
+                given = bound & {word.arg for word in node.keywords}
+                found += [f"{path.relative_to(ROOT)}:{node.lineno}: {', '.join(given)}"] if given else []
+    assert lines > 40
+    assert found == []

@@ -76,7 +76,7 @@ class ChildWatch:
         context, now_s = self._context, self._context.now_s()
         zone, partition = parse_branch(claim.branch)
         level, message = ("zone", "claims a zone") if partition == ZONE_PARTITION else ("pod", "claims a pod")
-        context.log.warning(message, branch=claim.branch, instance=claim.instance, reason=claim.reason, **more)
+        context.log.warning(message, branch=claim.branch, owner=claim.instance, reason=claim.reason, **more)
         context.metrics.counter(names.TAKEOVERS, zone, level, claim.cause.value).inc()
         attributes: dict[str, str | bool | int | float] = {names.ZONE: zone, names.REASON: claim.reason}
         if level == "pod":

@@ -198,7 +198,7 @@ class Orchestrator:
         )
         if isinstance(result, int):
             self.peers.on_claimed(ROOT, instance, result, now_s)
-            self.context.log.warning("claims root", instance=instance, epoch=result, reason=reason)
+            self.context.log.warning("claims root", owner=instance, epoch=result, reason=reason)
             self.context.metrics.counter(names.TAKEOVERS, ROOT, "root", cause.value).inc()
         return result
 
