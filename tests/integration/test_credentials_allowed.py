@@ -121,8 +121,12 @@ async def test_an_agent_is_heard_by_its_supervisor_and_by_the_orchestrators(site
         for name, bus in ((SUPERVISOR, supervisor), (ORCHESTRATOR, site.bus)):
             await bus.subscribe(subjects.presence_of("pod-agent"), hears(name))
             await bus.connection._client.flush()
-        agent.publish(subjects.presence("pod-agent", "pod-agent-1"), b"{}")
-        await until(lambda: heard == {SUPERVISOR, ORCHESTRATOR}, "the heartbeat, in the zone and outside")
+
+        def heard_by_both() -> bool:
+            agent.publish(subjects.presence("pod-agent", "pod-agent-1"), b"{}")  # again and again, as an agent does
+            return heard == {SUPERVISOR, ORCHESTRATOR}
+
+        await until(heard_by_both, "a heartbeat, in the zone and outside")
 
 
 async def yes(_subject: str, _body: bytes) -> bytes:
