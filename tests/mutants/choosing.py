@@ -4,6 +4,7 @@ from tests.mutants.table import Mutant, S
 
 DRIFT = "tests/property/test_drift.py"
 DRIFT_UNIT = "tests/unit/test_supervision_drift.py"
+RESTORING = "tests/unit/test_supervision_restoring.py"
 APPEAL = "tests/unit/test_supervision_appeal.py"
 APART = "tests/property/test_anti_affinity.py"
 
@@ -56,7 +57,7 @@ CHOOSING = (
         S + "restoring.py",
         " or event.answered != drift.answered:",
         ":",
-        (DRIFT_UNIT,),
+        (RESTORING,),
     ),
     Mutant(
         "a restoration is asked for again and again",
@@ -64,7 +65,7 @@ CHOOSING = (
         S + "restoring.py",
         "        elif self._asked.get(event.key) != self._message_id(event.key, drift):\n",
         "        else:\n",
-        (DRIFT_UNIT,),
+        (RESTORING,),
     ),
     # a zone asks root
     Mutant(
