@@ -1,6 +1,7 @@
 """All rows, in the order in which they are tried and shown."""
 
 from tests.mutants.choosing import CHOOSING
+from tests.mutants.deciding import DECIDING
 from tests.mutants.known import KNOWN
 from tests.mutants.moving import MOVING
 from tests.mutants.sending import SENDING
@@ -9,4 +10,4 @@ from tests.mutants.table import MUTANTS
 from tests.mutants.takeover import TAKEOVER
 from tests.mutants.telling import TELLING
 
-ROWS = (*MUTANTS, *SENDING, *MOVING, *TAKEOVER, *SUPERVISION, *CHOOSING, *TELLING, *KNOWN)
+ROWS = (*MUTANTS, *DECIDING, *SENDING, *MOVING, *TAKEOVER, *SUPERVISION, *CHOOSING, *TELLING, *KNOWN)
