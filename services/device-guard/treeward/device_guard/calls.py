@@ -11,7 +11,6 @@ from treeward.device_guard.bring_about import decide_definition
 from treeward.device_guard.errands import Errands, new_run
 from treeward.device_guard.isolation import Isolation
 from treeward.device_guard.places import Place, Places
-from treeward.device_guard.record_file import RecordFile
 from treeward.runtime.device_record import Decision
 from treeward.schemas.device import Call, Status
 
@@ -19,11 +18,8 @@ from treeward.schemas.device import Call, Status
 class Calls:
     """Takes calls; each runs as one of `tasks`."""
 
-    def __init__(
-        self, places: Places, file: RecordFile, errands: Errands, isolation: Isolation, tasks: asyncio.TaskGroup
-    ) -> None:
+    def __init__(self, places: Places, errands: Errands, isolation: Isolation, tasks: asyncio.TaskGroup) -> None:
         self._places = places
-        self._file = file
         self._errands = errands
         self._isolation = isolation
         self._tasks = tasks
@@ -63,7 +59,7 @@ class Calls:
             kept.run, Verb.CALL, kept.address, kept.host, call.life, call.ticket, call.operation, call.spec,
             definition=decide_definition(call, kept.state), existed=kept.existed, again=again, trace=call.trace,
         )  # fmt: skip
-        await self._file.save(kept)
+        await self._places.save(kept)
         self._tasks.create_task(self._carry_out(place, errand, begun_before=begun_before, host_before=host_before))
 
     async def _carry_out(self, place: Place, errand: Errand, *, begun_before: int, host_before: str | None) -> None:
@@ -92,7 +88,7 @@ class Calls:
         else:
             record.become_broken_off()
         kept.run = None
-        await self._file.save(kept)
+        await self._places.save(kept)
         waiting, place.waiting = place.waiting, []
         for caller, seq in waiting:
             self._places.answer(caller, seq, status, kept, reason, isolated=isolated)

@@ -28,7 +28,6 @@ class Guard:
     def __init__(
         self, file: RecordFile, adapter: Adapter, tasks: asyncio.TaskGroup, log: Log, *, patience_s: float
     ) -> None:
-        self._file = file
         self._adapter = adapter
         self._tasks = tasks
         self._log = log
@@ -37,9 +36,9 @@ class Guard:
         """Nothing new is begun."""
         self._places = Places(file)
         errands = Errands(adapter)
-        self._isolation = Isolation(self._places, file, errands, adapter)
-        self._calls = Calls(self._places, file, errands, self._isolation, tasks)
-        self._synchronizing = Synchronizing(self._places, file, errands, log)
+        self._isolation = Isolation(self._places, errands, adapter)
+        self._calls = Calls(self._places, errands, self._isolation, tasks)
+        self._synchronizing = Synchronizing(self._places, errands, log)
         left_over = [place for place in self._places if place.kept.run is not None]
         for place in left_over:
             tasks.create_task(self._end_left_over(place))
@@ -94,7 +93,7 @@ class Guard:
                 begun=kept.record.begun, last=kept.record.last, still_running=found,
             )  # fmt: skip
             kept.run = None
-            await self._file.save(kept)
+            await self._places.save(kept)
 
     async def _wait_for_left_over(self, host: Place, left_over: list[Place]) -> None:
         """An isolated host answers when nothing is left there of what an earlier guard had begun."""

@@ -24,7 +24,7 @@ class Place:
 
 
 class Places:
-    """What the file has, and what was asked for since; what is isolated is on the disk with the next `save`."""
+    """What the file has, and what was asked for since."""
 
     def __init__(self, file: RecordFile) -> None:
         self._file = file
@@ -54,9 +54,12 @@ class Places:
         """Whether it is on an isolated host, or meant for one; the host itself can always be asked."""
         return kept.address.kind != "host" and (kept.address.zone, host or kept.host) in self._isolated
 
-    def isolate(self, host: Kept) -> list[str]:
-        """Fence a host, and the runs in progress there: they are named, so that they can be ended."""
-        self._isolated.add((host.address.zone, host.address.id))
+    async def isolate(self, host: Kept) -> list[str]:
+        """Fence a host, on the disk together with its record; returns the runs in progress there, to be ended."""
+        name = (host.address.zone, host.address.id)
+        self._file.set_isolated(*name, True)
+        await self._file.save(host)
+        self._isolated.add(name)
         runs = []
         for other in self._places.values():
             if other.kept.run is not None and self.is_isolated(other.kept):
@@ -65,11 +68,15 @@ class Places:
         return runs
 
     def open_anew(self, address: Address) -> None:
-        """It was destroyed. If it was an isolated host, the next one of its name is open."""
+        """It was destroyed. If it was an isolated host, the next one of its name is open; on the disk when saved."""
         name = (address.zone, address.id)
         if address.kind == "host" and name in self._isolated:
             self._isolated.discard(name)
             self._file.set_isolated(*name, False)
+
+    async def save(self, kept: Kept) -> None:
+        """Return when it is on the disk."""
+        await self._file.save(kept)
 
     def answer(
         self, caller: Caller, seq: int, status: Status, kept: Kept, reason: str | None = None, *, isolated: bool = False

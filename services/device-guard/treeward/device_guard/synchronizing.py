@@ -8,7 +8,6 @@ from treeward.device_guard.answers import Caller
 from treeward.device_guard.bring_about import decide_errand
 from treeward.device_guard.errands import Errands, new_run
 from treeward.device_guard.places import Place, Places
-from treeward.device_guard.record_file import RecordFile
 from treeward.runtime.device_record import Decision, DeviceRecord
 from treeward.schemas.device import Observe, Status, Synchronize
 from treeward.telemetry.logs import Log
@@ -17,9 +16,8 @@ from treeward.telemetry.logs import Log
 class Synchronizing:
     """Accepts lives, and tells what exists to whoever asks."""
 
-    def __init__(self, places: Places, file: RecordFile, errands: Errands, log: Log) -> None:
+    def __init__(self, places: Places, errands: Errands, log: Log) -> None:
         self._places = places
-        self._file = file
         self._errands = errands
         self._log = log
 
@@ -31,7 +29,7 @@ class Synchronizing:
             self._places.answer(caller, request.seq, Status(decision.name.lower()), kept, record.why(decision))
             return
         record.become_accepted(life=request.life, owner=request.owner, emptied=request.absent)
-        await self._file.save(kept)
+        await self._places.save(kept)
         if self._places.is_isolated(kept, request.host):
             # The record is here, not there: the life has risen all the same.
             self._places.answer_isolated(caller, request.seq, kept, request.host)
@@ -52,7 +50,7 @@ class Synchronizing:
                 self._places.open_anew(kept.address)
             self._log.info("found out what a call came to", resource=str(kept.address), ticket=record.last)
         status, why = await self._bring_about(place, request, told)
-        await self._file.save(kept)
+        await self._places.save(kept)
         self._places.answer(caller, request.seq, status, kept, why, isolated=status is Status.UNREACHABLE)
 
     async def _bring_about(self, place: Place, request: Synchronize, told: Told) -> tuple[Status, str | None]:
@@ -64,7 +62,7 @@ class Synchronizing:
         # It may have been isolated while the adapter looked; from here on `isolate` finds the run.
         host_before, kept.host = kept.host, request.host or kept.host
         kept.run, place.isolated = errand.run, self._places.is_isolated(kept)
-        await self._file.save(kept)
+        await self._places.save(kept)
         done = await self._errands.act(place, errand)
         if done.finish is Finish.UNREACHABLE:  # nothing was changed
             kept.host = host_before
