@@ -16,7 +16,7 @@ from tests.explain.trouble import (
 from tests.support.world import world
 
 from treeward.schemas.address import ROOT
-from treeward.schemas.api import Wait
+from treeward.schemas.api.explain import Wait
 from treeward.simulation.device import DeviceTrouble
 
 

@@ -4,7 +4,7 @@ from tests.explain.told import Told, reason, told
 from tests.explain.trouble import SMALL, hangs
 from tests.support.world import world
 
-from treeward.schemas.api import Wait
+from treeward.schemas.api.explain import Wait
 
 
 @reason("no host has room now", Wait.ROOM, "There is no place for it: no host has room for ")

@@ -5,7 +5,7 @@ from tests.explain.trouble import SMALL, crashes, hangs
 from tests.support.world import world
 
 from treeward.schemas.address import ROOT
-from treeward.schemas.api import Wait
+from treeward.schemas.api.explain import Wait
 
 
 @reason("behind another unit of its resource", Wait.QUEUE, "Before it comes ticket ")

@@ -11,7 +11,8 @@ from tests.support.world import ZONE, World, world
 
 from treeward.schemas import streams
 from treeward.schemas.address import ROOT
-from treeward.schemas.api import ExplainAnswer, Stage, Wait
+from treeward.schemas.api.explain import ExplainAnswer, Wait
+from treeward.schemas.api.queued import Stage
 
 PAGE = Path(__file__).parents[2] / "docs" / "explain.md"
 SCREEN_LINES, SCREEN_COLUMNS = 24, 80

@@ -6,7 +6,7 @@ from functools import cache
 
 from tests.support.world import ZONE, World
 
-from treeward.schemas.api import ExplainAnswer, Wait
+from treeward.schemas.api.explain import ExplainAnswer, Wait
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from treeward.runtime.context import Context
 from treeward.runtime.embedded_nats import EmbeddedNats
 from treeward.runtime.settings import Settings
 from treeward.schemas import streams, subjects
-from treeward.schemas.api import ANSWERS, Wait
+from treeward.schemas.api import ANSWERS
+from treeward.schemas.api.explain import Wait
 from treeward.schemas.events import Event, EventType, Verdict
 
 ZONE = "zone-a"

@@ -11,17 +11,12 @@ from tests.support.stack import Stack, stack
 
 from treeward.bus.wire import parse_headers
 from treeward.schemas import subjects
-from treeward.schemas.api import (
-    ANSWERS,
-    ExplainAnswer,
-    ProcessState,
-    QueuedAnswer,
-    ResourceState,
-    Stage,
-    StateAnswer,
-    TreeAnswer,
-    Wait,
-)
+from treeward.schemas.api import ANSWERS
+from treeward.schemas.api.explain import ExplainAnswer, Wait
+from treeward.schemas.api.parts import ProcessState
+from treeward.schemas.api.queued import QueuedAnswer, Stage
+from treeward.schemas.api.state import ResourceState, StateAnswer
+from treeward.schemas.api.tree import TreeAnswer
 from treeward.schemas.events import EventType, Outcome
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

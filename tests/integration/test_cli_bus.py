@@ -20,7 +20,11 @@ from treeward.cli.output import BAD_INPUT, FINE, NO, UNAVAILABLE
 from treeward.cli.pipeline import Draft as Submit
 from treeward.cli.pipeline import Pipeline
 from treeward.runtime.embedded_nats import EmbeddedNats, free_port
-from treeward.schemas import api, streams, subjects
+from treeward.schemas import streams, subjects
+from treeward.schemas.api import REQUESTS
+from treeward.schemas.api.explain import ExplainRequest
+from treeward.schemas.api.state import StateAnswer, StateRequest
+from treeward.schemas.api.tree import TreeAnswer
 from treeward.schemas.events import Event, EventType
 from treeward.schemas.streams import Retention
 
@@ -183,10 +187,10 @@ def test_events_are_read_from_a_position_to_the_end(url: str) -> None:
 def test_an_answer_and_an_error_of_an_orchestrator_are_told(url: str) -> None:
     """The other side is written here with the published models, as a client in another language would meet it."""
     answers: dict[str, bytes] = {
-        "state": api.StateAnswer(resources=[]).model_dump_json().encode(),
+        "state": StateAnswer(resources=[]).model_dump_json().encode(),
         "explain": b'{"error": "no ticket 9 in zone zone-a"}',
         "queued": b"[]",
-        "tree": api.TreeAnswer(zone="zone-a", later="field").model_dump_json().encode(),  # type: ignore[call-arg]
+        "tree": TreeAnswer(zone="zone-a", later="field").model_dump_json().encode(),  # type: ignore[call-arg]
     }
     wanted = {"state": (NO, "never heard of vm.a"), "explain": (NO, "no ticket 9"), "queued": (UNAVAILABLE, "versions")}
     arguments = {"state": "zone-a.vm.a", "explain": "zone-a:9", "queued": "zone-a", "tree": "zone-a"}
@@ -195,7 +199,7 @@ def test_an_answer_and_an_error_of_an_orchestrator_are_told(url: str) -> None:
     async def serve_and_call(bus: NatsBus) -> None:
         async def answer(subject: str, question: bytes) -> bytes:
             endpoint = subject.split(".")[2]
-            asked.append((endpoint, api.REQUESTS[endpoint].model_validate_json(question)))
+            asked.append((endpoint, REQUESTS[endpoint].model_validate_json(question)))
             return answers[endpoint]
 
         await bus.serve(subjects.api("*", "zone-a"), answer)
@@ -205,8 +209,8 @@ def test_an_answer_and_an_error_of_an_orchestrator_are_told(url: str) -> None:
             assert code == code_wanted and text in out + error, endpoint
 
     with_bus(url, serve_and_call)
-    assert ("explain", api.ExplainRequest(ticket=9)) in asked
-    assert ("state", api.StateRequest(key="vm.a", limit=500)) in asked
+    assert ("explain", ExplainRequest(ticket=9)) in asked
+    assert ("state", StateRequest(key="vm.a", limit=500)) in asked
 
 
 def test_nobody_to_answer_is_said(url: str) -> None:

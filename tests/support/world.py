@@ -28,7 +28,7 @@ from treeward.runtime.context import Context
 from treeward.runtime.device_client import Device
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT, ZONE_PARTITION
-from treeward.schemas.api import ExplainAnswer, ExplainRequest
+from treeward.schemas.api.explain import ExplainAnswer, ExplainRequest
 from treeward.schemas.events import Event
 from treeward.schemas.streams import Retention
 from treeward.simulation.device import Books, SimulatedDevice

@@ -10,7 +10,8 @@ from treeward.orchestrator.api.asking import Does, asking_of
 from treeward.orchestrator.api.explaining import explain, explain_unknown
 from treeward.orchestrator.api.facts import Answered, Asked, Branch, OwnerSays, Presence, Submitted
 from treeward.orchestrator.describe import Held
-from treeward.schemas.api import ExplainAnswer, Stage, Wait
+from treeward.schemas.api.explain import ExplainAnswer, Wait
+from treeward.schemas.api.queued import Stage
 from treeward.schemas.events import Event, EventType, Outcome, Verdict
 
 

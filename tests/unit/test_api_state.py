@@ -9,7 +9,8 @@ from tests.support.api_facts import NOW_S, POD, SENT, event, facts, unit
 from treeward.orchestrator.api.explaining import explain
 from treeward.orchestrator.api.facts import Asked, Claim, Last, OwnerSays
 from treeward.orchestrator.api.resource import doubt_of, process_of, state_of
-from treeward.schemas.api import ExplainAnswer, ProcessState
+from treeward.schemas.api.explain import ExplainAnswer
+from treeward.schemas.api.parts import ProcessState
 from treeward.schemas.events import EventType, Verdict
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from tests.support.api_facts import NOW_S, event, facts, unit
 
 from treeward.orchestrator.api.working import work_of
-from treeward.schemas.api import WorkRequest, WorkState
+from treeward.schemas.api.work import WorkRequest, WorkState
 from treeward.schemas.events import EventType, Verdict
 
 

@@ -17,7 +17,9 @@ from treeward.cli.prepare import deadline_of, labels_of, read_lines
 from treeward.cli.state import age
 from treeward.cli.tree import draw
 from treeward.schemas import subjects
-from treeward.schemas.api import Capacity, ExplainRequest, HostBranch, Owner, PodBranch, ProcessState, TreeAnswer
+from treeward.schemas.api.explain import ExplainRequest
+from treeward.schemas.api.parts import ProcessState
+from treeward.schemas.api.tree import Capacity, HostBranch, Owner, PodBranch, TreeAnswer
 from treeward.schemas.events import Event, EventType
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

@@ -9,7 +9,10 @@ from treeward.bus.interface import Bus
 from treeward.cli.output import NO, UNAVAILABLE, CommandError
 from treeward.schemas import subjects
 from treeward.schemas.address import Address, InvalidAddressError, is_token
-from treeward.schemas.api import Problem, QueuedAnswer, StateAnswer, WorkAnswer
+from treeward.schemas.api.parts import Problem
+from treeward.schemas.api.queued import QueuedAnswer
+from treeward.schemas.api.state import StateAnswer
+from treeward.schemas.api.work import WorkAnswer
 
 Answer = TypeVar("Answer", bound=BaseModel)
 Page = TypeVar("Page", StateAnswer, QueuedAnswer, WorkAnswer)

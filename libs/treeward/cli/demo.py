@@ -27,7 +27,7 @@ from treeward.runtime.data_centre.layout import Layout, default_topology
 from treeward.runtime.data_centre.nats_child import StartError
 from treeward.runtime.judge import Judgement, judge
 from treeward.schemas.address import ROOT
-from treeward.schemas.api import TreeAnswer, TreeRequest
+from treeward.schemas.api.tree import TreeAnswer, TreeRequest
 
 if TYPE_CHECKING:
     from rich.console import Console

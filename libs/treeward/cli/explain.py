@@ -8,7 +8,7 @@ from treeward.cli.ask import ask, zone_and_key, zone_and_ticket
 from treeward.cli.connection import connected, run
 from treeward.cli.options import Json, Server, Timeout
 from treeward.cli.output import FINE, CommandError, clean, fail, say_json
-from treeward.schemas.api import ExplainAnswer, ExplainRequest
+from treeward.schemas.api.explain import ExplainAnswer, ExplainRequest
 
 
 def question_of(which: str, zone: str | None) -> tuple[str, ExplainRequest]:

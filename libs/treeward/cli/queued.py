@@ -8,7 +8,8 @@ from treeward.cli.ask import ask_pages, zone_and_key
 from treeward.cli.connection import connected, run
 from treeward.cli.options import Json, Server, Timeout
 from treeward.cli.output import FINE, CommandError, clean, console, fail, say, say_json, table
-from treeward.schemas.api import RESOURCES_IN_ANSWER_MAX, QueuedAnswer, QueuedRequest, ResourceQueue
+from treeward.schemas.api.parts import RESOURCES_IN_ANSWER_MAX
+from treeward.schemas.api.queued import QueuedAnswer, QueuedRequest, ResourceQueue
 
 UNITS_SHOWN_MAX = 5
 

@@ -9,7 +9,8 @@ from treeward.cli.ask import ask_pages, zone_and_key
 from treeward.cli.connection import connected, run
 from treeward.cli.options import Json, Server, Timeout
 from treeward.cli.output import FINE, NO, CommandError, clean, console, fail, say, say_json, table
-from treeward.schemas.api import RESOURCES_IN_ANSWER_MAX, ResourceState, StateAnswer, StateRequest
+from treeward.schemas.api.parts import RESOURCES_IN_ANSWER_MAX
+from treeward.schemas.api.state import ResourceState, StateAnswer, StateRequest
 from treeward.schemas.events import Drift
 from treeward.schemas.policies import OnDrift
 

@@ -10,7 +10,8 @@ from treeward.cli.options import Json, Server, Timeout
 from treeward.cli.output import BAD_INPUT, FINE, CommandError, clean, console, fail, say_json
 from treeward.cli.state import age
 from treeward.schemas.address import ROOT, is_token
-from treeward.schemas.api import Capacity, Counts, HostBranch, Owner, PodBranch, TreeAnswer, TreeRequest
+from treeward.schemas.api.parts import Counts
+from treeward.schemas.api.tree import Capacity, HostBranch, Owner, PodBranch, TreeAnswer, TreeRequest
 
 if TYPE_CHECKING:
     from rich.tree import Tree

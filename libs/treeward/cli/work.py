@@ -20,7 +20,8 @@ from treeward.cli.steering import Asking, Reason, Wait, WaitTimeout
 from treeward.cli.submit import submit_prepared
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import Address
-from treeward.schemas.api import RESOURCES_IN_ANSWER_MAX, WorkAnswer, WorkRequest, WorkState, WorkUnit
+from treeward.schemas.api.parts import RESOURCES_IN_ANSWER_MAX
+from treeward.schemas.api.work import WorkAnswer, WorkRequest, WorkState, WorkUnit
 from treeward.schemas.specs import OnFailure
 
 app = typer.Typer(no_args_is_help=True)

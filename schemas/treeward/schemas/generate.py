@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, TypeAdapter
 
 from treeward.schemas import api, asyncapi, device, device_control, events, mailbox, presence, specs, topology, units
+from treeward.schemas.api.parts import Problem
 
 ROOT = Path(__file__).parents[2]
 """The folder `schemas/` of the repository; an installed wheel has none."""
@@ -31,7 +32,7 @@ MODELS: dict[str, type[BaseModel] | TypeAdapter[Any]] = {
     "device-answer": device.Answer,
     "device-control-request": device_control.CONTROL_REQUEST,
     "device-control-answer": device_control.ControlAnswer,
-    "problem": api.Problem,
+    "problem": Problem,
     **{f"{endpoint}-request": model for endpoint, model in api.REQUESTS.items()},
     **{f"{endpoint}-answer": model for endpoint, model in api.ANSWERS.items()},
 }

@@ -4,7 +4,7 @@ from treeward.bus.interface import Bus
 from treeward.cli.ask import ask
 from treeward.cli.output import CommandError, clean, say
 from treeward.cli.replay.records import Records
-from treeward.schemas.api import ExplainAnswer, ExplainRequest
+from treeward.schemas.api.explain import ExplainAnswer, ExplainRequest
 
 SHOWN_MAX = 10
 ANSWER_S = 2.0

@@ -12,7 +12,7 @@ from treeward.cli.connection import connected, run
 from treeward.cli.options import Json, Server, Timeout
 from treeward.cli.output import BAD_INPUT, FINE, UNAVAILABLE, CommandError, clean, say, say_json
 from treeward.schemas.address import ROOT, is_token
-from treeward.schemas.api import TreeAnswer, TreeRequest
+from treeward.schemas.api.tree import TreeAnswer, TreeRequest
 from treeward.simulation.what_if.live import read_live
 from treeward.simulation.what_if.losses import UnknownLossError
 from treeward.simulation.what_if.predict import CALL_S, HORIZON_S, predict

@@ -7,7 +7,7 @@ from dataclasses import replace
 from treeward.orchestrator.api.questions import Questions
 from treeward.runtime import codec
 from treeward.schemas import subjects
-from treeward.schemas.api import ExplainAnswer, ExplainRequest
+from treeward.schemas.api.explain import ExplainAnswer, ExplainRequest
 from treeward.schemas.events import Event, EventType
 from treeward.simulation.program import Program
 from treeward.simulation.what_if.live import Live

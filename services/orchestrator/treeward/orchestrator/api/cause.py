@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from treeward.schemas.api import Wait
+from treeward.schemas.api.explain import Wait
 
 
 class Cause(NamedTuple):

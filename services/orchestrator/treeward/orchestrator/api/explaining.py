@@ -27,7 +27,7 @@ from treeward.orchestrator.api.resource import (
 from treeward.orchestrator.api.rest_words import explain_resource, explain_settled
 from treeward.orchestrator.api.words import ago, because, span, tickets, times
 from treeward.orchestrator.describe import UnitHeld
-from treeward.schemas.api import ExplainAnswer, Wait
+from treeward.schemas.api.explain import ExplainAnswer, Wait
 from treeward.schemas.events import Outcome
 
 

@@ -18,7 +18,8 @@ from treeward.orchestrator.api.steering import Steering
 from treeward.runtime.context import Context
 from treeward.schemas import subjects
 from treeward.schemas.address import TOKEN_RULE, is_token
-from treeward.schemas.api import REQUESTS, Problem
+from treeward.schemas.api import REQUESTS
+from treeward.schemas.api.parts import Problem
 from treeward.schemas.sentences import explain_validation
 
 ANSWER_S = 4.0

@@ -5,7 +5,7 @@ from treeward.orchestrator.api.facts import Asked, Facts, Steering
 from treeward.orchestrator.api.words import because, capital, span, tickets
 from treeward.orchestrator.describe import UnitHeld
 from treeward.schemas.address import ROOT
-from treeward.schemas.api import Wait
+from treeward.schemas.api.explain import Wait
 
 
 def explain_held(facts: Facts, asked: Asked, unit: UnitHeld) -> Cause | None:

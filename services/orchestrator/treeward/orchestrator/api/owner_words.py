@@ -5,7 +5,7 @@ from treeward.orchestrator.api.cause import Cause
 from treeward.orchestrator.api.facts import Facts, OwnerSays
 from treeward.orchestrator.api.held_words import drain_in_words
 from treeward.orchestrator.api.words import ago, because, capital, span, times
-from treeward.schemas.api import Wait
+from treeward.schemas.api.explain import Wait
 from treeward.schemas.events import EventType
 
 

@@ -22,20 +22,12 @@ from treeward.orchestrator.describe import Held, Question
 from treeward.runtime.context import Context
 from treeward.schemas import address, streams
 from treeward.schemas.address import ROOT
-from treeward.schemas.api import (
-    ExplainAnswer,
-    ExplainRequest,
-    ProcessState,
-    QueuedAnswer,
-    QueuedRequest,
-    ResourceQueue,
-    StateAnswer,
-    StateRequest,
-    TreeAnswer,
-    TreeRequest,
-    WorkAnswer,
-    WorkRequest,
-)
+from treeward.schemas.api.explain import ExplainAnswer, ExplainRequest
+from treeward.schemas.api.parts import ProcessState
+from treeward.schemas.api.queued import QueuedAnswer, QueuedRequest, ResourceQueue
+from treeward.schemas.api.state import StateAnswer, StateRequest
+from treeward.schemas.api.tree import TreeAnswer, TreeRequest
+from treeward.schemas.api.work import WorkAnswer, WorkRequest
 from treeward.supervision.limits import Limits
 
 

@@ -5,7 +5,10 @@ from datetime import UTC, datetime
 from treeward.orchestrator.api.facts import Branch, Facts, Last
 from treeward.orchestrator.describe import QueueHeld, UnitHeld
 from treeward.schemas.address import SUPERVISED_KINDS
-from treeward.schemas.api import Doubt, Owner, ProcessState, QueuedUnit, ResourceState, Silent, Stage
+from treeward.schemas.api.parts import ProcessState, Silent
+from treeward.schemas.api.queued import QueuedUnit, Stage
+from treeward.schemas.api.state import Doubt, ResourceState
+from treeward.schemas.api.tree import Owner
 from treeward.schemas.events import EventType, Verdict
 from treeward.schemas.waits import Budget, Help, Steered
 from treeward.supervision.drift import standing_drift

@@ -7,7 +7,8 @@ from treeward.orchestrator.api.facts import Asked, Facts
 from treeward.orchestrator.api.held_words import drain_in_words, pause_in_words
 from treeward.orchestrator.api.resource import doubt_of, process_of
 from treeward.orchestrator.api.words import ago, because
-from treeward.schemas.api import ProcessState, Wait
+from treeward.schemas.api.explain import Wait
+from treeward.schemas.api.parts import ProcessState
 from treeward.schemas.events import EventType, Verdict
 
 # --- a ticket that waits no more, or is not known to -----------------------------------------------------------------

@@ -8,7 +8,7 @@ import json
 from treeward.orchestrator.api.questions import UnanswerableError
 from treeward.runtime.context import Context
 from treeward.schemas import subjects
-from treeward.schemas.api import SteerAnswer, SteerRequest
+from treeward.schemas.api.steer import SteerAnswer, SteerRequest
 from treeward.schemas.units import InvalidUnitError, parse_unit
 
 SUBMIT_S = 3.0

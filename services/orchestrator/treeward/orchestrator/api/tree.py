@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from treeward.orchestrator.api.facts import Branch
 from treeward.orchestrator.api.resource import owner_of, process_in
 from treeward.orchestrator.api.snapshot import BRANCHES, Entry, Snapshot
-from treeward.schemas.api import Capacity, Counts, HostBranch, PodBranch, ProcessState
+from treeward.schemas.api.parts import Counts, ProcessState
+from treeward.schemas.api.tree import Capacity, HostBranch, PodBranch
 from treeward.supervision.need import Demand, demand_of
 
 WAITING = "waiting"

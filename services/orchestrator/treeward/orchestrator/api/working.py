@@ -3,7 +3,9 @@
 from treeward.orchestrator.api.facts import Facts
 from treeward.orchestrator.api.resource import at, doubt_of, queued_unit, stage_of, units_of
 from treeward.orchestrator.describe import UnitHeld
-from treeward.schemas.api import Doubt, Stage, WorkRequest, WorkState, WorkUnit
+from treeward.schemas.api.queued import Stage
+from treeward.schemas.api.state import Doubt
+from treeward.schemas.api.work import WorkRequest, WorkState, WorkUnit
 
 
 def work_of(facts: Facts, request: WorkRequest) -> list[WorkUnit]:
