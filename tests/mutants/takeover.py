@@ -3,6 +3,7 @@
 from tests.mutants.table import CHILDREN, GUARDS, POD, POD_UNIT, TAKES, UNPLACED, ZONE_UNIT, Mutant, R, S
 
 ISOLATION = "tests/unit/test_supervision_isolation.py"
+ISOLATION_ZONE = "tests/unit/test_supervision_isolation_zone.py"
 TABLE = "tests/integration/test_device_table.py"
 CLOSED = "tests/integration/test_closed_connections.py"
 CUT_OFF = "tests/scenarios/test_cut_off_supervisor.py"
@@ -35,7 +36,7 @@ TAKEOVER = (
         S + "unplaced_step.py",
         "came is not None and came.last_unknown and came.ticket == unit.ticket",
         "False",
-        (ISOLATION,),
+        (ISOLATION_ZONE,),
     ),
     Mutant(
         "a doubt is not said",
@@ -43,7 +44,7 @@ TAKEOVER = (
         S + "zone_log.py",
         "            event.verdict = Verdict.MAYBE_STARTED\n",
         "            pass\n",
-        (ISOLATION,),
+        (ISOLATION_ZONE,),
     ),
     Mutant(
         "what was isolated is resumed",
@@ -59,7 +60,7 @@ TAKEOVER = (
         S + "children.py",
         '        if branch.isolate:\n            return Cause.RENEWED, "it was isolated"\n',
         "",
-        (ISOLATION,),
+        (ISOLATION_ZONE,),
     ),
     Mutant(
         "an isolated pod's device is asked",
@@ -195,7 +196,7 @@ TAKEOVER = (
         S + "pod_moves.py",
         '        row.not_before_s = now_s + self._limits.busy_retry_max_s\n        row.reason = f"host',
         '        row.reason = f"host',
-        (ISOLATION,),
+        (ISOLATION_ZONE,),
     ),
     Mutant(
         "nobody says that it comes back",
@@ -203,7 +204,7 @@ TAKEOVER = (
         S + "zone_log.py",
         "            event.left = host  #",
         "            pass  #",
-        (ISOLATION,),
+        (ISOLATION_ZONE,),
     ),
     Mutant(
         "a host that its device has isolated stays open",
@@ -227,7 +228,7 @@ TAKEOVER = (
         S + "who_is_where.py",
         "        return any(place.pod == pod for place in self.places.placed.values())\n",
         "        return False\n",
-        (ISOLATION,),
+        (ISOLATION_ZONE,),
     ),
     Mutant(
         "what was on a host that is gone is forgotten",
@@ -235,7 +236,7 @@ TAKEOVER = (
         S + "placing.py",
         " + [name for name in places.on_host if name not in places.hosts]",
         "",
-        (ISOLATION,),
+        (ISOLATION_ZONE,),
     ),
     # suspicion by report (section 4)
     Mutant(

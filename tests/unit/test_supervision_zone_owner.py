@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.support.owner_effects import take
+
 from treeward.schemas.events import Event, EventType
 from treeward.schemas.mailbox import Message
-from treeward.supervision.effects import Append, Effect, Fetch
+from treeward.supervision.effects import Append, Fetch
 from treeward.supervision.limits import Limits
 from treeward.supervision.zone_owner import ZoneOwner
 
@@ -19,11 +21,6 @@ def event(type_: EventType, **fields: Any) -> Event:
 
 def message(ticket: int, operation: str = "start", previous: int = 0, epoch: int = EPOCH) -> Message:
     return Message(epoch=epoch, life=epoch, ticket=ticket, previous=previous, operation=operation)
-
-
-def take(owner: ZoneOwner) -> list[Effect]:
-    effects, owner.effects = owner.effects, []
-    return effects
 
 
 def owner_told_that_it_is_placed() -> ZoneOwner:
