@@ -18,6 +18,8 @@ async def connected(program: Program) -> AsyncIterator[Context]:
     settings = program.settings
     bus: NatsBus | None = None
     program.readiness.add("nats", lambda: None if bus is not None and bus.connected else "no connection to NATS")
+    # Also of a program that has never been connected, or nobody would be told of it.
+    program.metrics.gauge(names.CONNECTED).follow(lambda: float(bus is not None and bus.connected))
     connecting = NatsBus.connect(
         list(settings.nats_url),
         name=program.instance,
@@ -27,7 +29,6 @@ async def connected(program: Program) -> AsyncIterator[Context]:
     )
     bus = await unless_stopping(program.stopping, connecting)
     program.readiness.add("permissions", lambda: bus.violation)
-    program.metrics.gauge(names.CONNECTED).follow(lambda: float(bus.connected))
     program.metrics.counter(names.PERMISSION_VIOLATIONS).follow(lambda: bus.counts.get("violations", 0))
     reconnects = program.metrics.counter(names.RECONNECTS)
 
