@@ -260,7 +260,7 @@ async def test_another_server_is_found_while_nobody_answers_for_names(tmp_path: 
 
 def test_nats_py_still_has_the_private_parts_that_the_connection_uses() -> None:
     client = Client()
-    for name in ("_pending", "_pending_data_size", "_flush_queue", "_sid", "_subs", "_transport"):
+    for name in ("_pending", "_pending_data_size", "_flush_queue", "_sid", "_subs", "_transport", "_current_server"):
         assert hasattr(client, name), name
     for name in ("_reading_task", "_flusher_task", "_reconnection_task"):
         assert hasattr(client, name), name

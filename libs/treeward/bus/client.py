@@ -67,6 +67,16 @@ class LightClient(Client):
         # Certificates are checked against the name, which nats-py takes from its own server.
         await super()._connect_to_server(replace(s, uri=s.uri._replace(netloc=netloc)))
 
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        """Leave a server that offers no TLS where `tls://` was asked for, before anything is said to it.
+
+        nats-py encrypts only if the server demands it: who sits in between could talk it out of that.
+        """
+        server = self._current_server
+        if initial_connection and server is not None and server.uri.scheme == "tls" and not info.get("tls_required"):
+            raise nats.errors.Error("nats: tls:// was asked for, and the server does not demand TLS")
+        await super()._process_info(info, initial_connection)
+
     async def _process_connect_init(self) -> None:
         """After the first handshake, begin to keep the addresses of all servers, for when this one is lost."""
         await super()._process_connect_init()

@@ -55,6 +55,13 @@ class Credentials:
     tls: ssl.SSLContext | None = None
 
 
+class NotAdmittedError(BusUnavailableError):
+    """A server answers, and there is no connection: it refuses us, or we it. The message is what was said.
+
+    Nothing was sent. Another key, account or certificate is needed, or another server.
+    """
+
+
 def end_program(error: BaseException) -> None:
     """Let the program end because of `error`, which came out of a callback or a task of the bus."""
     logger.critical("a callback or task of the bus failed, the program ends", exc_info=error)
@@ -93,6 +100,8 @@ class Connection:
         self._lost_at_s: float | None = None
         self._left_old_link = False
         self._last_error = ""
+        self._refusal = ""
+        """What a server last said against us, or we against it, before the first connection."""
         self._write_is_due = False
 
     async def connect(
@@ -121,6 +130,8 @@ class Connection:
                     pending_size=0,
                 )
         except TimeoutError as error:
+            if self._refusal:
+                raise NotAdmittedError(self._refusal) from error
             raise BusUnavailableError(f"no NATS server answered at {servers} within {timeout_s} s") from error
         self.connected = True
         self.spawn(self._watch())
@@ -258,6 +269,8 @@ class Connection:
 
     async def _note_error(self, error: Exception) -> None:
         """Log what keeps the link down once, not once per attempt."""
+        if isinstance(error, nats.errors.Error | ssl.SSLError) and not self.connected:
+            self._refusal = str(error).removeprefix("nats: ").strip("'")
         if self._last_error != (text := repr(error)):
             self._last_error = text
             logger.warning("the link to NATS is down", extra={"error": text})

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 import uvloop
 
+from treeward.bus.connection import NotAdmittedError
 from treeward.bus.interface import (
     BusError,
     BusUnavailableError,
@@ -21,6 +22,7 @@ from treeward.cli.output import INTERRUPTED, NO, UNAVAILABLE, CommandError, fail
 from treeward.runtime.login import credentials_of
 from treeward.runtime.settings import Settings
 from treeward.runtime.settings_file import BadSettingsError
+from treeward.runtime.settings_types import is_server
 
 CONNECT_S = 3.0
 
@@ -68,6 +70,8 @@ async def connected(server: str | None) -> AsyncIterator[NatsBus]:
     except BadSettingsError as error:
         raise CommandError(str(error)) from None
     servers = [part.strip() for part in server.split(",")] if server else list(settings.nats_url)
+    if wrong := [each for each in servers if not is_server(each)]:
+        raise CommandError(f"--server {wrong[0]!r}: must be nats://HOST:PORT (or tls, ws, wss)")
     try:
         bus = await NatsBus.connect(
             servers,
@@ -77,6 +81,9 @@ async def connected(server: str | None) -> AsyncIterator[NatsBus]:
             credentials=credentials,
             timeout_s=CONNECT_S,
         )
+    except NotAdmittedError as error:
+        advice = "TREEWARD_NATS_... says how to log in, and what to check the server with (docs/credentials.md)"
+        raise CommandError(f"no connection to {', '.join(servers)}: {error}; {advice}", UNAVAILABLE) from None
     except BusUnavailableError:
         where = ", ".join(servers)
         text = f"no NATS server answers at {where}; start one (`treeward up`) or choose another with --server"

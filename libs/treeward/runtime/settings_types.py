@@ -19,8 +19,17 @@ def _token(value: str) -> str:
     return value
 
 
+def is_server(value: str) -> bool:
+    """Whether it is the URL of a NATS server; without a port it is the usual one."""
+    try:
+        url = urlsplit(value)
+        return bool(url.hostname) and url.scheme in SERVER_SCHEMES and url.port != 0 and not re.search(r"\s", value)
+    except ValueError:  # the port is no number, or too large, or a bracket is missing
+        return False
+
+
 def _server(value: str) -> str:
-    if re.search(r"\s", value) or not urlsplit(value).hostname or urlsplit(value).scheme not in SERVER_SCHEMES:
+    if not is_server(value):
         raise ValueError("must be nats://HOST:PORT (or tls, ws, wss), several separated by commas")
     return value
 
