@@ -44,3 +44,18 @@ def test_a_service_that_has_not_reached_nats_shows_that_and_ends_at_once_when_to
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
+
+
+def test_a_service_whose_log_nobody_reads_any_more_ends_when_told() -> None:
+    environment = os.environ | {"TREEWARD_NATS_URL": "nats://127.0.0.1:9", "TREEWARD_LOG_FORMAT": "json"}
+    command = [sys.executable, "-m", "treeward.pod_agent"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "the link to NATS is down" not in (line := process.stderr.readline()):
+            assert line, "it ended by itself"
+        process.stderr.close()
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        finally:
+            process.kill()

@@ -133,10 +133,12 @@ def _on_signals(program: Program, running: asyncio.Task[None]) -> None:
     loop = asyncio.get_running_loop()
 
     def stop(name: str) -> None:
-        program.log.info("told to stop", signal=name, again=program.stopping.is_set())
-        if program.stopping.is_set():  # told twice: whoever does that does not want to wait
+        again = program.stopping.is_set()
+        if again:  # told twice: whoever does that does not want to wait
             running.cancel()
         program.stopping.set()
+        # Last: where nobody reads the log any more, writing to it raises.
+        program.log.info("told to stop", signal=name, again=again)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number.name)
