@@ -10,7 +10,7 @@ from tests.support.otlp import OtlpReceiver, ReceivedSpan, waterfall
 
 from treeward.telemetry import names
 from treeward.telemetry.metrics import Counter
-from treeward.telemetry.traceparent import parse
+from treeward.telemetry.traceparent import Context, span_id_of, trace_id_of
 from treeward.telemetry.traces import LINKS_MAX, Kind, Tracer, tracer_from_environment
 
 CREATED_S = 1_700_000_000.0
@@ -25,7 +25,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[OtlpReceiver]:
         yield receiver
 
 
-def report_unit(orchestrator: Tracer, agent: Tracer, ticket: int, client: str | None = None) -> str:
+def report_unit(orchestrator: Tracer, agent: Tracer, ticket: int, client: str | None = None) -> Context:
     """What the services report of one unit that succeeds, in the order in which its steps end."""
     at_s = NOW_S
     root = orchestrator.unit_context("zone-a", CREATED_S, ticket, client)
@@ -49,7 +49,7 @@ def by_name(spans: list[ReceivedSpan]) -> dict[str, ReceivedSpan]:
 def test_a_unit_is_one_waterfall_across_two_programs(receiver: OtlpReceiver) -> None:
     orchestrator = tracer_from_environment("orchestrator", "orchestrator-aaaaaa")
     agent = tracer_from_environment("pod-agent", "pod-agent-bbbbbb", zone="zone-a")
-    root = parse(report_unit(orchestrator, agent, 7))
+    root = report_unit(orchestrator, agent, 7)
     orchestrator.close()
     agent.close()
     spans = by_name(receiver.spans)
@@ -62,9 +62,8 @@ def test_a_unit_is_one_waterfall_across_two_programs(receiver: OtlpReceiver) -> 
         "      device call [pod-agent] 3.0 ms \n"
         "      settle [orchestrator] 1.0 ms "
     )
-    assert root is not None
-    assert {span.trace_id for span in spans.values()} == {f"{root.trace_id:032x}"}
-    assert spans["submit"].span_id == f"{root.span_id:016x}"
+    assert {span.trace_id for span in spans.values()} == {trace_id_of(root)}
+    assert spans["submit"].span_id == span_id_of(root)
     assert spans["process"].links == ((spans["dispatch"].trace_id, spans["dispatch"].span_id),)
     assert {name: span.kind for name, span in spans.items()} == {
         "submit": "PRODUCER", "dispatch": "PRODUCER", "mailbox wait": "INTERNAL",
@@ -105,10 +104,10 @@ def test_a_clients_trace_is_continued_and_a_broken_one_is_not(receiver: OtlpRece
     first, second = (span for span in receiver.spans if span.name == "submit")
     assert (first.trace_id, first.parent_id) == ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
     assert second.parent_id == ""
-    assert second.trace_id == f"{parse(tracer_id(9)).trace_id:032x}"  # type: ignore[union-attr]
+    assert second.trace_id == trace_id_of(root_of(9))
 
 
-def tracer_id(ticket: int) -> str:
+def root_of(ticket: int) -> Context:
     tracer = tracer_from_environment("orchestrator", "orchestrator-cccccc")
     try:
         return tracer.unit_context("zone-a", CREATED_S, ticket)
@@ -217,7 +216,7 @@ def test_a_receiver_that_never_answers_does_not_keep_a_program_from_ending(monke
 
 
 def test_ids_come_from_the_randomness_that_was_handed_in(receiver: OtlpReceiver) -> None:
-    def contexts(seed: int) -> list[str]:
+    def contexts(seed: int) -> list[Context]:
         tracer = tracer_from_environment("pod-agent", "pod-agent-aaaaaa", random=Random(seed))
         made = [tracer.reserve(None), tracer.span(names.PROCESS, None, NOW_S, NOW_S)]
         tracer.close()

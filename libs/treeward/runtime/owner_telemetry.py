@@ -1,12 +1,25 @@
 """What an owner tells of its work: spans after the fact, counters, and a log line for what a person must know."""
 
+from typing import NamedTuple
+
 from treeward.bus.interface import Refused
 from treeward.runtime.context import Context
 from treeward.schemas.device import Answer, Status
 from treeward.schemas.events import Event, EventType
+from treeward.schemas.mailbox import Message
 from treeward.supervision import effects
-from treeward.telemetry import names
+from treeward.telemetry import names, rows, traceparent
 from treeward.telemetry.traces import Kind
+
+
+class _Traced(NamedTuple):
+    """What the spans of a unit have in common."""
+
+    dispatch: traceparent.Context | None
+    process: traceparent.Context
+    """Reserved when the device is called."""
+    life: int
+    attributes: bytes
 
 
 class OwnerTelemetry:
@@ -28,21 +41,27 @@ class OwnerTelemetry:
         self._call = metrics.histogram(names.DEVICE_CALL_DURATION, zone, "call")
         self._synchronize = metrics.histogram(names.DEVICE_CALL_DURATION, zone, "synchronize")
         self._observe = metrics.histogram(names.DEVICE_CALL_DURATION, zone, "observe")
-        self._contexts: dict[int, str] = {}
-        """Ticket -> context of the process span, reserved when the device is called."""
+        self._traced: dict[int, _Traced] = {}
+        """By ticket, from its first call to its event."""
+        ours = rows.encode_attributes({names.ZONE: zone, names.POD: partition})
+        self._mailbox_wait = rows.encode_name(names.MAILBOX_WAIT, Kind.INTERNAL) + ours
+        self._process_span = rows.encode_name(names.PROCESS, Kind.CONSUMER) + ours
+        system = rows.encode_attributes({names.MESSAGING_SYSTEM: names.SYSTEM})
+        self._device_call = rows.encode_name(names.DEVICE_CALL, Kind.CLIENT) + ours + system
 
     def dropped(self, total: int) -> None:
         """So many messages the fold has dropped so far."""
         self._dropped.inc(total - self._dropped_seen)
         self._dropped_seen = total
 
-    def context_of(self, effect: effects.Append) -> str | None:
+    def context_of(self, effect: effects.Append) -> traceparent.Context | None:
         """The context that an event carries: that of the span of the unit it answers."""
         if not self._tracer.enabled or effect.work is None:
             return None
-        return self._reserved(effect.work.message.ticket, effect.work.message.trace)
+        event = effect.events[-1]
+        return self._of(event.key, event.life, effect.work.message).process
 
-    def appended(self, effect: effects.Append, trace: str | None, begun_s: float, now_s: float) -> None:
+    def appended(self, effect: effects.Append, trace: traceparent.Context | None, begun_s: float, now_s: float) -> None:
         """An event is in the log."""
         self._append.observe(now_s - begun_s)
         event = effect.events[-1]
@@ -50,7 +69,7 @@ class OwnerTelemetry:
         if work is not None:
             self._process.observe(now_s - work.taken_s)
             self._wait.observe(max(0.0, work.taken_s - work.message.sent_s))
-            if self._tracer.enabled:
+            if trace is not None:
                 self._unit_spans(event, work, trace, now_s)
         if event.type is EventType.CRASHED:
             self._crashed(event, effect, trace, now_s)
@@ -70,16 +89,16 @@ class OwnerTelemetry:
             if work is not None:
                 self._handoff.observe(now_s - work.taken_s)
 
-    def begin_request(self, effect: effects.DeviceRequest) -> str | None:
+    def begin_request(self, effect: effects.DeviceRequest) -> traceparent.Context | None:
         """The context that a device call carries."""
         if not self._tracer.enabled or not isinstance(effect, effects.Call):
             return None
-        return self._tracer.reserve(self._reserved(effect.message.ticket, effect.message.trace))
+        return self._tracer.beside(self._of(effect.key, effect.life, effect.message).process)
 
     def end_request(
         self,
         effect: effects.DeviceRequest,
-        trace: str | None,
+        trace: traceparent.Context | None,
         answer: Answer,
         begun_s: float,
         now_s: float,
@@ -101,23 +120,14 @@ class OwnerTelemetry:
                 accepted_life=answer.high,
                 accepted_owner=answer.owner,
             )
-        if trace is None or not isinstance(effect, effects.Call):
+        if trace is None or not traceparent.is_kept(trace) or not isinstance(effect, effects.Call):
             return
-        unit = effect.message
-        failed = None if answer.status in (Status.APPLIED, Status.REFUSED) else answer.status.value
-        self._tracer.span(
-            names.DEVICE_CALL,
-            self._reserved(unit.ticket, unit.trace),
-            begun_s,
-            now_s,
-            Kind.CLIENT,
-            {
-                **self._attributes(effect.key, unit.ticket, unit.operation, effect.life),
-                names.OUTCOME: answer.status.value,
-            },
-            error=failed,
-            reserved=trace,
-        )
+        traced = self._of(effect.key, effect.life, effect.message)
+        status = answer.status.value
+        more = traced.attributes + rows.few_texts(names.OUTCOME, status)
+        if answer.status not in _ANSWERED:
+            more += rows.encode_error(status)
+        self._tracer.report(self._device_call, trace, traced.process, begun_s, now_s, more)
 
     def refused(self, effect: effects.Append, refused: Refused) -> None:
         """The log refused an append: somebody else has been claimed, and both of us acted."""
@@ -151,25 +161,29 @@ class OwnerTelemetry:
         """An append was never answered."""
         self._context.metrics.counter(names.APPENDS_IN_DOUBT, self._zone).inc()
 
-    def _unit_spans(self, event: Event, work: effects.Work, trace: str | None, now_s: float) -> None:
-        unit = work.message
-        attributes = self._attributes(event.key, unit.ticket, unit.operation, event.life)
-        self._tracer.span(names.MAILBOX_WAIT, unit.trace, unit.sent_s, work.taken_s, Kind.INTERNAL, attributes)
-        links = (unit.trace,) if unit.trace else ()
-        self._tracer.span(
-            names.PROCESS,
-            unit.trace,
+    def _unit_spans(self, event: Event, work: effects.Work, process: traceparent.Context, now_s: float) -> None:
+        traced = self._of(event.key, event.life, work.message)
+        self._traced.pop(work.message.ticket, None)
+        if not traceparent.is_kept(process):
+            return
+        dispatch, attributes = traced.dispatch, traced.attributes
+        self._tracer.report(
+            self._mailbox_wait,
+            self._tracer.beside(process),
+            dispatch,
+            work.message.sent_s,
             work.taken_s,
-            now_s,
-            Kind.CONSUMER,
-            {**attributes, names.OUTCOME: event.type.value},
-            links=links,
-            error=None if event.type in _WELL else event.type.value,
-            reserved=trace,
+            attributes,
         )
-        self._contexts.pop(unit.ticket, None)
+        outcome = event.type.value
+        more = attributes + rows.few_texts(names.OUTCOME, outcome)
+        if dispatch is not None:
+            more += rows.encode_link(dispatch)
+        if event.type not in _WELL:
+            more += rows.encode_error(outcome)
+        self._tracer.report(self._process_span, process, dispatch, work.taken_s, now_s, more)
 
-    def _crashed(self, event: Event, effect: effects.Append, trace: str | None, now_s: float) -> None:
+    def _crashed(self, event: Event, effect: effects.Append, trace: traceparent.Context | None, now_s: float) -> None:
         self._context.metrics.counter(names.CRASHES, self._zone, event.kind).inc()
         self._context.log.warning(
             "a process crashed",
@@ -179,11 +193,18 @@ class OwnerTelemetry:
             reason=event.reason,
             attempts=event.attempts,
             epoch=self._epoch,
-            trace_id=trace.split("-")[1] if trace else None,
+            trace_id=traceparent.trace_id_of(trace) if trace else None,
         )
         if not self._tracer.enabled:
             return
-        attributes = self._attributes(event.key, event.ticket or 0, event.operation or "", event.life) | {
+        attributes: rows.Attributes = {
+            names.MESSAGING_SYSTEM: names.SYSTEM,
+            names.ZONE: self._zone,
+            names.POD: self._partition,
+            names.RESOURCE: f"{self._zone}.{event.key}",
+            names.TICKET: event.ticket or 0,
+            names.OPERATION: event.operation or "",
+            names.LIFE: event.life,
             names.VERDICT: str(event.verdict),
             names.UNITS: len(event.flushed) + 1,
             names.REASON: event.reason or "",
@@ -201,24 +222,23 @@ class OwnerTelemetry:
             always=True,
         )
 
-    def _reserved(self, ticket: int, parent: str | None) -> str:
-        context = self._contexts.get(ticket)
-        if context is None:
-            context = self._contexts[ticket] = self._tracer.reserve(parent)
-        return context
-
-    def _attributes(self, key: str, ticket: int, operation: str, life: int) -> dict[str, str | bool | int | float]:
-        return {
-            names.MESSAGING_SYSTEM: names.SYSTEM,
-            names.ZONE: self._zone,
-            names.POD: self._partition,
-            names.RESOURCE: f"{self._zone}.{key}",
-            names.TICKET: ticket,
-            names.OPERATION: operation,
-            names.LIFE: life,
-        }
+    def _of(self, key: str, life: int, unit: Message) -> _Traced:
+        """What its spans have in common; encoded once for each life in which it is called."""
+        traced = self._traced.get(unit.ticket)
+        if traced is not None and traced.life == life:
+            return traced
+        if traced is None:
+            dispatch = traceparent.read(unit.trace)
+            process = self._tracer.reserve(dispatch)
+        else:
+            dispatch, process = traced.dispatch, traced.process
+        kept = traceparent.is_kept(process)
+        attributes = rows.encode_unit(f"{self._zone}.{key}", unit.ticket, unit.operation, life) if kept else b""
+        traced = self._traced[unit.ticket] = _Traced(dispatch, process, life, attributes)
+        return traced
 
 
+_ANSWERED = frozenset({Status.APPLIED, Status.REFUSED})
 _WELL = frozenset({EventType.COMPLETED, EventType.PLACED, EventType.HANDED_OFF})
 """How the work of one owner on a unit can end well; the last two go on elsewhere, in the same trace."""
 

@@ -1,87 +1,106 @@
-"""Spans as rows, and their OTLP encoding written straight into bytes.
+"""Spans as rows of bytes: their OTLP encoding, written where they are reported, of parts that are encoded once.
 
-Reporting and encoding a span by the SDK's classes costs several times what the unit's step itself costs, and all
-programs of a busy zone pay it six times a unit. A row is a tuple; its encoding is a concatenation. The property test
-compares it with what the SDK makes of the same span.
+A row is a field of the message that holds spans, so a request is what all rows share and then the rows. A span is
+what all of its name have in common (`encode_shape`), its ids and times, and attributes, which the spans of a unit
+share. The messages of protobuf cost seven times as much (bench/NOTES.md). The property test compares a request with
+what the SDK makes of the same spans.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from struct import Struct
-from typing import NamedTuple
 
-from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import SpanKind
 
 from treeward.telemetry import names
-from treeward.telemetry.traceparent import Context
+from treeward.telemetry.traceparent import Context, span_id_of, trace_id_of
 
 Attribute = str | bool | int | float
 Attributes = Mapping[str, Attribute]
 
 # Tags of the messages in opentelemetry/proto/trace/v1/trace.proto: field number * 8 + wire type.
-_TIMES = Struct("<BQBQ")  # start_time_unix_nano (7) and end_time_unix_nano (8), fixed64
-_DOUBLE = Struct("<Bd")
+_times = Struct("<BQBQ").pack  # start_time_unix_nano (7) and end_time_unix_nano (8), fixed64
+_double = Struct("<Bd").pack
 _FLAGS = b"\x85\x01\x00\x01\x00\x00"  # flags (16), fixed32: the parent's place is known, and it is not remote
-_LINK_FLAGS = b"\x35\x00\x01\x00\x00"  # the same in a link (6)
-_KINDS = {kind: b"\x30" + bytes([kind.value + 1]) for kind in SpanKind}  # kind (6); OTLP counts from 1
 _ERROR = b"\x18\x02"
-_NONE: dict[str, str] = {}
+_UINT64 = 2**64 - 1
+_NONE: Mapping[str, str] = {}
+_from_hex = bytes.fromhex
+_join = b"".join
 
 
-class Row(NamedTuple):
-    """One span that has ended. Times are in nanoseconds since 1970."""
-
-    name: str
-    own: Context
-    parent: Context | None
-    kind: SpanKind
-    start_ns: int
-    end_ns: int
-    attributes: Attributes
-    links: Sequence[Context]
-    error: str | None
-
-    @property
-    def context(self) -> SpanContext:
-        """What a span processor asks for: whether the span is to be exported. A row always is."""
-        return _SAMPLED
-
-
-_SAMPLED = SpanContext(1, 1, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
-
-
-def encode_request(rows: Iterable[Row], resource: bytes, scope: str) -> bytes:
+def encode_request(rows: Sequence[bytes], resource: bytes, scope: str) -> bytes:
     """An ExportTraceServiceRequest with all rows under one resource (from `encode_resource`) and one scope."""
-    spans = b"".join([_field(b"\x12", encode_span(row)) for row in rows])
-    scope_spans = _field(b"\x0a", _field(b"\x0a", scope.encode())) + spans
-    return _field(b"\x0a", _field(b"\x0a", resource) + _field(b"\x12", scope_spans))
+    above = _field(b"\x0a", resource)
+    within = _field(b"\x0a", _field(b"\x0a", scope.encode()))
+    size = len(within) + sum(map(len, rows))
+    above += b"\x12" + _varint(size) + within
+    return _join([b"\x0a", _varint(len(above) - len(within) + size), above, *rows])
 
 
-def encode_resource(attributes: Mapping[str, Attribute]) -> bytes:
+def encode_resource(attributes: Attributes) -> bytes:
     """A Resource message."""
-    return b"".join(_field(b"\x0a", _pair(key, value)) for key, value in attributes.items())
+    return _join([_field(b"\x0a", _pair(key, value)) for key, value in attributes.items()])
 
 
-def encode_span(row: Row) -> bytes:
-    """A Span message."""
-    name, own, parent, kind, start_ns, end_ns, attributes, links, error = row
-    parts = [
-        b"\x0a\x10", own.trace_id.to_bytes(16), b"\x12\x08", own.span_id.to_bytes(8),
-        _name(name), _KINDS[kind], _TIMES.pack(0x39, start_ns, 0x41, end_ns),
-    ]  # fmt: skip
-    if parent is not None:
-        parts += b"\x22\x08", parent.span_id.to_bytes(8)
-    fixed = names.FIXED.get(name, _NONE)
-    for key, value in attributes.items():
-        if key not in fixed:  # a key twice is no valid span
-            parts.append(_field(b"\x4a", _pair(key, value)))
-    for link in links:
-        body = b"\x0a\x10" + link.trace_id.to_bytes(16) + b"\x12\x08" + link.span_id.to_bytes(8) + _LINK_FLAGS
-        parts.append(_field(b"\x6a", body))
-    if error is not None:
-        parts.append(_field(b"\x7a", (_field(b"\x12", _text(error)) if error else b"") + _ERROR))
-    parts.append(_FLAGS)
-    return b"".join(parts)
+def encode_row(
+    shape: bytes, own: Context, parent: Context | None, start_ns: int, end_ns: int, more: bytes = b""
+) -> bytes:
+    """One span that has ended. Times are in nanoseconds since 1970; `more`: attributes, links and an error, encoded."""
+    above = f"2208{span_id_of(parent)}" if parent is not None else ""
+    ids = _from_hex(f"0a10{trace_id_of(own)}1208{span_id_of(own)}{above}")
+    span = _join((ids, shape, _times(0x39, start_ns & _UINT64, 0x41, end_ns & _UINT64), more))
+    size = len(span)
+    return (_SIZES[size] if size < 4096 else b"\x12" + _varint(size)) + span
+
+
+@lru_cache(maxsize=256)
+def encode_name(name: str, kind: SpanKind) -> bytes:
+    """The shape of a span: its name, and what all of that name have in common; attributes may be added to it."""
+    fixed = encode_attributes(names.FIXED.get(name, _NONE))
+    kind_field = b"\x30" + bytes([kind.value + 1])  # OTLP counts from 1
+    return _field(b"\x2a", _text(name)) + kind_field + _FLAGS + fixed
+
+
+def encode_attributes(attributes: Attributes, without: Collection[str] = ()) -> bytes:
+    """Attributes of any type; not those whose keys are in `without`: a key twice is no valid span."""
+    return _join([_field(b"\x4a", _pair(key, value)) for key, value in attributes.items() if key not in without])
+
+
+def encode_text(key: str, value: str) -> bytes:
+    """One attribute, quickly."""
+    text = _text(value)
+    return _text_head(key, len(text)) + text
+
+
+def encode_number(key: str, value: int) -> bytes:
+    """One attribute, quickly."""
+    number = _varint(value & _UINT64)
+    return _number_head(key, len(number)) + number
+
+
+few_texts = lru_cache(maxsize=256)(encode_text)
+"""The same where few values are common."""
+
+
+def encode_unit(resource: str, ticket: int, operation: str, life: int) -> bytes:
+    """The attributes that say which unit a span is about."""
+    return (
+        encode_text(names.RESOURCE, resource)
+        + encode_number(names.TICKET, ticket)
+        + few_texts(names.OPERATION, operation)
+        + encode_number(names.LIFE, life)
+    )
+
+
+def encode_link(context: Context) -> bytes:
+    """A link to a span; its flags (6) say that it is not remote."""
+    return _from_hex(f"6a210a10{trace_id_of(context)}1208{span_id_of(context)}3500010000")
+
+
+def encode_error(error: str) -> bytes:
+    """The status of a span that failed."""
+    return _field(b"\x7a", (_field(b"\x12", _text(error)) if error else b"") + _ERROR)
 
 
 def _pair(key: str, value: Attribute) -> bytes:
@@ -91,36 +110,41 @@ def _pair(key: str, value: Attribute) -> bytes:
     elif isinstance(value, bool):
         body = b"\x10\x01" if value else b"\x10\x00"
     elif isinstance(value, int):
-        body = b"\x18" + _varint(value & 0xFFFF_FFFF_FFFF_FFFF)
+        body = b"\x18" + _varint(value & _UINT64)
     elif isinstance(value, float):
-        body = _DOUBLE.pack(0x21, value)
+        body = _double(0x21, value)
     else:  # a caller's mistake must not cost the batch that the span is in
         body = _field(b"\x0a", _text(repr(value)))
-    return _field(_key(key), body)
+    return _field(b"\x0a", _text(key)) + _field(b"\x12", body)
+
+
+@lru_cache(maxsize=1024)
+def _text_head(key: str, size: int) -> bytes:
+    """What stands before an attribute's text of `size` bytes."""
+    whole = _field(b"\x4a", _pair(key, "x" * size))
+    return whole[: len(whole) - size]
+
+
+@lru_cache(maxsize=256)
+def _number_head(key: str, size: int) -> bytes:
+    """What stands before an attribute's number of `size` bytes."""
+    whole = _field(b"\x4a", _pair(key, 1 << 7 * (size - 1)))
+    return whole[: len(whole) - size]
 
 
 def _text(text: str) -> bytes:
     return text.encode(errors="replace")  # a lone surrogate from a hand-written body is no UTF-8
 
 
-@lru_cache(maxsize=256)
-def _key(key: str) -> bytes:
-    return _field(b"\x0a", key.encode()) + b"\x12"
-
-
-@lru_cache(maxsize=256)
-def _name(name: str) -> bytes:
-    """The name with the attributes that all spans of that name have."""
-    fixed = names.FIXED.get(name, _NONE).items()
-    return _field(b"\x2a", name.encode()) + b"".join(_field(b"\x4a", _pair(key, value)) for key, value in fixed)
-
-
 def _field(tag: bytes, body: bytes) -> bytes:
-    size = len(body)
-    return tag + (_SMALL[size] if size < 128 else _varint(size)) + body
+    return tag + _varint(len(body)) + body
 
 
 def _varint(value: int) -> bytes:
+    if value < 0x80:
+        return _SMALL[value]
+    if value < 0x4000:
+        return bytes((value & 127 | 128, value >> 7))
     out = bytearray()
     while value >= 128:
         out.append(value & 127 | 128)
@@ -130,3 +154,5 @@ def _varint(value: int) -> bytes:
 
 
 _SMALL = [bytes([size]) for size in range(128)]
+_SIZES = [b"\x12" + _varint(size) for size in range(4096)]
+"""What stands before a span of a size, so common that looking it up pays."""

@@ -1,46 +1,81 @@
-"""W3C trace context as text: read strictly, written, and derived from a unit's identity."""
+"""W3C trace context: a checked `traceparent` text, from which ids are cut, and what is derived from a unit's identity.
+
+A context stays the text that travels: it is checked once where it comes in, and never taken apart into numbers.
+"""
 
 import re
 from functools import lru_cache
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NewType
 
+Context = NewType("Context", str)
+"""`00-<trace id>-<span id>-<01: the trace is kept, or 00>`, without a flaw."""
+
+_OURS = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-0[01]").fullmatch
 _PATTERN = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
 _NO_TRACE = "0" * 32
 _NO_SPAN = "0" * 16
 
 
-class Context(NamedTuple):
-    """What a `traceparent` says: the trace, the span that is the parent, and whether the trace is kept."""
-
-    trace_id: int
-    span_id: int
-    sampled: bool
-
-    def __str__(self) -> str:
-        return f"00-{self.trace_id:032x}-{self.span_id:016x}-{'01' if self.sampled else '00'}"
-
-
-@lru_cache(maxsize=4096)
-def parse(text: str | None) -> Context | None:
+def read(text: str | None) -> Context | None:
     """Read a `traceparent`; None if there is none or it breaks the specification in any way, as that asks for."""
     if not text:
         return None
+    if _OURS(text):
+        return Context(text)
     match = _PATTERN.fullmatch(text)
     if match is None:
         return None
     version, trace_id, span_id, flags, rest = match.groups()
     if version == "ff" or (version == "00" and rest is not None) or trace_id == _NO_TRACE or span_id == _NO_SPAN:
         return None
-    return Context(int(trace_id, 16), int(span_id, 16), int(flags, 16) & 1 == 1)
+    return context(trace_id, span_id, kept=int(flags, 16) & 1 == 1)
 
 
-def derive(zone: str, work_created_s: float, ticket: int) -> tuple[int, int]:
+def context(trace_id: str, span_id: str, *, kept: bool) -> Context:
+    """The context with these ids, in hexadecimal as they are written."""
+    return Context(f"00-{trace_id}-{span_id}-{'01' if kept else '00'}")
+
+
+def trace_id_of(context: Context) -> str:
+    """The id of its trace, 32 hexadecimal digits."""
+    return context[3:35]
+
+
+def span_id_of(context: Context) -> str:
+    """The id of its span, 16 hexadecimal digits."""
+    return context[36:52]
+
+
+def is_kept(context: Context) -> bool:
+    """Whether spans of it are reported."""
+    return context[54] == "1"
+
+
+def kept(context: Context) -> Context:
+    """The same, kept."""
+    return Context(f"{context[:54]}1")
+
+
+def beside(context: Context, number: int) -> Context:
+    """A context in the same trace, kept or not as that is, whose span has this `number`, which is not 0."""
+    return Context(f"{context[:36]}{number:016x}{context[52:]}")
+
+
+def derive(zone: str, work_created_s: float, ticket: int) -> tuple[str, str]:
     """The trace id and the id of the root span of a unit without a trace of its own.
 
     Every program that knows the zone, when its WORK stream was made (Unix seconds as the server gives them; compared
     in microseconds) and the ticket gets the same two, so a span reported twice is one span.
     """
-    name = f"{zone}\0{round(work_created_s * 1e6)}\0{ticket}".encode()
-    digest = blake2b(name, digest_size=24, person=b"treeward-unit").digest()
-    return int.from_bytes(digest[:16]) or 1, int.from_bytes(digest[16:]) or 1
+    digest = _of_stream(zone, work_created_s).copy()
+    digest.update(b"%d" % ticket)
+    ids = digest.hexdigest()
+    trace_id, span_id = ids[:32], ids[32:]
+    return trace_id if trace_id != _NO_TRACE else f"{1:032x}", span_id if span_id != _NO_SPAN else f"{1:016x}"
+
+
+@lru_cache(maxsize=64)
+def _of_stream(zone: str, work_created_s: float) -> blake2b:
+    """What the ids of all units of a WORK stream begin with; to be copied."""
+    return blake2b(f"{zone}\0{round(work_created_s * 1e6)}\0".encode(), digest_size=24, person=b"treeward-unit")

@@ -213,7 +213,7 @@ async def _look_at_slowest(here: Site, load: Load, bus: NatsBus, act: Act, repor
     struck = [receipt for receipt in load.receipts if act.at_s - 0.5 <= receipt.attempted_s < act.at_s + 2.0]
     for receipt in struck[:40]:
         trace_id, _ = traceparent.derive(ZONE, state.created_s, receipt.ticket)
-        seen = await jaeger.trace(here.jaeger.port, f"{trace_id:032x}")
+        seen = await jaeger.trace(here.jaeger.port, trace_id)
         if seen is not None and len(seen.lives) > 1 and "zone-supervisor" not in seen.services:
             report.takeovers.append(seen)
             say(f"ticket {receipt.ticket} in Jaeger: {seen}")

@@ -8,7 +8,7 @@ from treeward.runtime.context import Context
 from treeward.schemas.events import EventType
 from treeward.supervision import effects
 from treeward.supervision.dispatch import Dispatcher
-from treeward.telemetry import names
+from treeward.telemetry import names, rows, traceparent
 from treeward.telemetry.metrics import Counter, Histogram
 from treeward.telemetry.traces import Kind
 
@@ -31,6 +31,10 @@ class DispatchTelemetry:
         self._stored_s: dict[int, float] = {}
         self._stored_order: deque[int] = deque()
         self._trace: str | None = None
+        ours = rows.encode_attributes({names.ZONE: zone})
+        self._submit_span = rows.encode_name(names.SUBMIT, Kind.PRODUCER) + ours
+        self._dispatch_span = rows.encode_name(names.DISPATCH, Kind.PRODUCER) + ours
+        self._settle_span = rows.encode_name(names.SETTLE, Kind.CLIENT) + ours
 
     def follow(self, fold: Dispatcher) -> None:
         """Show what this fold holds when somebody asks."""
@@ -62,23 +66,20 @@ class DispatchTelemetry:
         tracer = self._tracer
         if not tracer.enabled:
             return None
-        now_s = effect.message.sent_s
         submit = tracer.unit_context(self._zone, self.work_created_s, ticket, effect.submitted_trace)
-        attributes: dict[str, str | bool | int | float] = {
-            names.MESSAGING_SYSTEM: names.SYSTEM,
-            names.ZONE: self._zone,
-            names.RESOURCE: f"{self._zone}.{effect.key}",
-            names.TICKET: ticket,
-            names.OPERATION: effect.message.operation,
-            names.LIFE: effect.message.life,
-            names.ATTEMPT: effect.message.attempts + 1,
-        }
+        dispatch = tracer.beside(submit)
+        if not traceparent.is_kept(submit):
+            return dispatch
+        unit = effect.message
+        attributes = rows.encode_unit(f"{self._zone}.{effect.key}", ticket, unit.operation, unit.life)
+        attributes += rows.encode_number(names.ATTEMPT, unit.attempts + 1)
+        now_s = unit.sent_s
         if first:
-            tracer.span(
-                names.SUBMIT, effect.submitted_trace, effect.stored_s, now_s, Kind.PRODUCER, attributes, reserved=submit
-            )
+            client = traceparent.read(effect.submitted_trace)
+            tracer.report(self._submit_span, submit, client, effect.stored_s, now_s, attributes)
         begun_s = effect.stored_s if first else now_s
-        return tracer.span(names.DISPATCH, submit, begun_s, now_s, Kind.PRODUCER, attributes)
+        tracer.report(self._dispatch_span, dispatch, submit, begun_s, now_s, attributes)
+        return dispatch
 
     def settled(self, effect: effects.Settled, cause: Stored | None) -> None:
         """A unit's outcome was read."""
@@ -94,20 +95,19 @@ class DispatchTelemetry:
         stored_s = self._stored_s.pop(effect.ticket, None)
         if stored_s is not None and cause is not None:
             cells[1].observe(max(0.0, cause.time_s - stored_s))
-        if self._trace is not None and cause is not None:
-            event = effect.event
-            self._tracer.span(
-                names.SETTLE,
-                self._trace,
-                cause.time_s,
-                self._context.now_s(),
-                Kind.CLIENT,
-                {
-                    names.ZONE: self._zone,
-                    names.RESOURCE: f"{self._zone}.{event.key}",
-                    names.TICKET: effect.ticket,
-                    names.OUTCOME: outcome,
-                    names.POSITION: effect.position,
-                },
-                error=None if event.type is EventType.COMPLETED else outcome,
-            )
+        if self._trace is None or cause is None:
+            return
+        process = traceparent.read(self._trace)
+        settle = self._tracer.reserve(process)
+        if not traceparent.is_kept(settle):
+            return
+        event = effect.event
+        more = (
+            rows.encode_text(names.RESOURCE, f"{self._zone}.{event.key}")
+            + rows.encode_number(names.TICKET, effect.ticket)
+            + rows.few_texts(names.OUTCOME, outcome)
+            + rows.encode_number(names.POSITION, effect.position)
+        )
+        if event.type is not EventType.COMPLETED:
+            more += rows.encode_error(outcome)
+        self._tracer.report(self._settle_span, settle, process, cause.time_s, self._context.now_s(), more)
