@@ -16,7 +16,7 @@ def test_a_traceparent_is_read_and_its_parts_are_what_it_says() -> None:
         assert (traceparent.trace_id_of(context), traceparent.span_id_of(context)) == (TRACE, SPAN)
         assert traceparent.is_kept(context) is kept
         assert traceparent.kept(context) == f"00-{TRACE}-{SPAN}-01"
-        assert traceparent.beside(context, 255) == f"00-{TRACE}-00000000000000ff-{flags}"
+        assert traceparent.beside(context, "00000000000000ff") == f"00-{TRACE}-00000000000000ff-{flags}"
 
 
 def test_only_the_sampled_flag_is_understood() -> None:

@@ -4,8 +4,10 @@ A context stays the text that travels: it is checked once where it comes in, and
 """
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
+from random import Random
 from typing import NewType
 
 Context = NewType("Context", str)
@@ -15,6 +17,7 @@ _OURS = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-0[01]").full
 _PATTERN = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
 _NO_TRACE = "0" * 32
 _NO_SPAN = "0" * 16
+_IDS = 256
 
 
 def read(text: str | None) -> Context | None:
@@ -57,9 +60,18 @@ def kept(context: Context) -> Context:
     return Context(f"{context[:54]}1")
 
 
-def beside(context: Context, number: int) -> Context:
-    """A context in the same trace, kept or not as that is, whose span has this `number`, which is not 0."""
-    return Context(f"{context[:36]}{number:016x}{context[52:]}")
+def beside(context: Context, span_id: str) -> Context:
+    """A context in the same trace, kept or not as that is, of the span with this id."""
+    return Context(f"{context[:36]}{span_id}{context[52:]}")
+
+
+def span_ids(random: Random) -> Iterator[str]:
+    """Ids of spans, without end; many are drawn at once."""
+    while True:
+        digits = f"{random.getrandbits(64 * _IDS):0{16 * _IDS}x}"
+        for at in range(0, 16 * _IDS, 16):
+            if (span_id := digits[at : at + 16]) != _NO_SPAN:
+                yield span_id
 
 
 def derive(zone: str, work_created_s: float, ticket: int) -> tuple[str, str]:

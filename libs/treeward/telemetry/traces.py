@@ -57,6 +57,7 @@ class Tracer:
         if isinstance(self._sampler, StaticSampler) or self._sampler in (DEFAULT_ON, DEFAULT_OFF):
             self._keeps_all_or_none = self._asked(1)
         self._random = random or Random()
+        self._span_ids = traceparent.span_ids(self._random)
         self._dropped = dropped or Counter()
         self._sender = Sender(exporter) if exporter is not None else None
 
@@ -116,12 +117,11 @@ class Tracer:
             trace_id = traceparent.trace_id_of(parent)
         else:
             trace_id = f"{self._random.getrandbits(128) or 1:032x}"
-        span_id = f"{self._random.getrandbits(64) or 1:016x}"
-        return traceparent.context(trace_id, span_id, kept=self._keeps(trace_id, parent))
+        return traceparent.context(trace_id, next(self._span_ids), kept=self._keeps(trace_id, parent))
 
     def beside(self, context: Context) -> Context:
         """A context in the same trace, kept or not as that is, for a span below it or next to it."""
-        return traceparent.beside(context, self._random.getrandbits(64) or 1)
+        return traceparent.beside(context, next(self._span_ids))
 
     def unit_context(self, zone: str, work_created_s: float, ticket: int, client: str | None = None) -> Context:
         """The context of a unit's `submit` span, the same in every program: derived from what identifies the unit.
