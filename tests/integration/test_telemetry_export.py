@@ -205,6 +205,29 @@ def test_a_receiver_that_is_away_costs_spans_and_nothing_else(
     assert receiver.spans == []
 
 
+def test_a_full_batch_is_sent_at_once_and_the_rest_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, receiver: OtlpReceiver
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "3600000")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "64")
+    tracer = tracer_from_environment("pod-agent", "pod-agent-aaaaaa")
+    for _ in range(64):
+        tracer.span(names.PROCESS, None, NOW_S, NOW_S)
+    receiver.wait_for(lambda spans: len(spans) == 64, timeout_s=30.0)
+    for _ in range(63):
+        tracer.span(names.PROCESS, None, NOW_S, NOW_S)
+    assert len(receiver.spans) == 64
+    tracer.close()
+    assert len(receiver.spans) == 127
+
+
+def test_a_lone_span_is_sent_when_the_delay_has_passed(receiver: OtlpReceiver) -> None:
+    tracer = tracer_from_environment("pod-agent", "pod-agent-aaaaaa")
+    tracer.span(names.PROCESS, None, NOW_S, NOW_S)
+    receiver.wait_for(lambda spans: len(spans) == 1, timeout_s=30.0)
+    tracer.close()
+
+
 def test_a_receiver_that_never_answers_does_not_keep_a_program_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")

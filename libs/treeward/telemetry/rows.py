@@ -88,12 +88,13 @@ few_texts = lru_cache(maxsize=256)(encode_text)
 
 def encode_unit(resource: str, ticket: int, operation: str, life: int) -> bytes:
     """The attributes that say which unit a span is about."""
-    return (
-        encode_text(names.RESOURCE, resource)
-        + encode_number(names.TICKET, ticket)
-        + few_texts(names.OPERATION, operation)
-        + encode_number(names.LIFE, life)
-    )
+    number, number_of_life = _varint(ticket & _UINT64), _varint(life & _UINT64)
+    return _join((
+        encode_text(names.RESOURCE, resource),
+        _TICKET_HEADS[len(number)], number,
+        few_texts(names.OPERATION, operation),
+        _LIFE_HEADS[len(number_of_life)], number_of_life,
+    ))  # fmt: skip
 
 
 def encode_link(context: Context) -> bytes:
@@ -163,5 +164,6 @@ def _varint(value: int) -> bytes:
 
 
 _SMALL = [bytes([size]) for size in range(128)]
+_TICKET_HEADS, _LIFE_HEADS = _number_heads(names.TICKET), _number_heads(names.LIFE)
 _SIZES = [b"\x12" + _varint(size) for size in range(4096)]
 """What stands before a span of a size, so common that looking it up pays."""

@@ -30,7 +30,6 @@ class DispatchTelemetry:
         self._units: dict[str, tuple[Counter, Histogram]] = {}
         self._stored_s: dict[int, float] = {}
         self._stored_order: deque[int] = deque()
-        self._trace: str | None = None
         ours = rows.encode_attributes({names.ZONE: zone})
         self._submit_span = rows.encode_name(names.SUBMIT, Kind.PRODUCER) + ours
         self._dispatch_span = rows.encode_name(names.DISPATCH, Kind.PRODUCER) + ours
@@ -46,10 +45,6 @@ class DispatchTelemetry:
         oldest = fold.low_water()
         pending = fold.bodies.get(oldest)
         return max(0.0, self._context.now_s() - pending.stored_s) if pending is not None else 0.0
-
-    def on_event(self, stored: Stored) -> None:
-        """The event about to be folded, for the context that it carries."""
-        self._trace = codec.trace_of(stored.headers) if self._tracer.enabled else None
 
     def sending(self, effect: effects.Send) -> str | None:
         """A unit is about to be sent: the context that it carries on."""
@@ -82,7 +77,7 @@ class DispatchTelemetry:
         return dispatch
 
     def settled(self, effect: effects.Settled, cause: Stored | None) -> None:
-        """A unit's outcome was read."""
+        """A unit's outcome was read, in `cause`, which carries the context of its `process`."""
         outcome = effect.event.type.value
         cells = self._units.get(outcome)
         if cells is None:
@@ -95,13 +90,19 @@ class DispatchTelemetry:
         stored_s = self._stored_s.pop(effect.ticket, None)
         if stored_s is not None and cause is not None:
             cells[1].observe(max(0.0, cause.time_s - stored_s))
-        if self._trace is None or cause is None:
+        if self._tracer.enabled and cause is not None:
+            self._settle(effect, cause)
+
+    def _settle(self, effect: effects.Settled, cause: Stored) -> None:
+        trace = codec.trace_of(cause.headers)
+        if trace is None:
             return
-        process = traceparent.read(self._trace)
+        process = traceparent.read(trace)
         settle = self._tracer.reserve(process)
         if not traceparent.is_kept(settle):
             return
         event = effect.event
+        outcome = event.type.value
         more = (
             rows.encode_text(names.RESOURCE, f"{self._zone}.{event.key}")
             + rows.encode_number(names.TICKET, effect.ticket)

@@ -134,7 +134,6 @@ class Dispatching:
     def _on_log(self, stored: Stored) -> None:
         event = codec.event_of(stored.data)
         if event is not None:
-            self.telemetry.on_event(stored)
             self.fold.on_event(stored.position, event, self.context.now_s())
             self._carry_out(stored)
 
