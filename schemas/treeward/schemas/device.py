@@ -109,7 +109,7 @@ class Status(StrEnum):
 class Remembered(BaseModel):
     """What one ticket was answered, as the device remembers it."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     ticket: int = Field(ge=1)
     applied: bool = Field(description="whether it was applied (else refused)")
