@@ -215,6 +215,24 @@ def test_a_call_before_what_it_was_to_wait_for(court: Court) -> None:
     assert court.rules == ["after"]
 
 
+@pytest.mark.parametrize(("remembers", "ahead", "broken"), [(1, 1, False), (1, 2, True), (3, 3, False), (3, 4, True)])
+def test_a_device_forgets_what_is_not_stored(court: Court, remembers: int, ahead: int, broken: bool) -> None:
+    court.devices[HERE].remembers = remembers
+    court.create()
+    for number in range(ahead):
+        court.call("stop" if number % 2 == 0 else "start", court.submit("stop" if number % 2 == 0 else "start"))
+    assert court.rules == (["forgotten before it was stored"] if broken else [])
+
+
+def test_a_refusal_is_forgotten_like_an_effect(court: Court) -> None:
+    court.devices[HERE].remembers = 1
+    court.create()
+    court.begin("create", court.submit("create"))
+    court.wait()
+    court.call("stop", court.submit("stop"))
+    assert court.rules == ["forgotten before it was stored"]
+
+
 def test_a_call_behind_a_pause(court: Court) -> None:
     court.submit("pause")
     court.begin("create", court.submit("create"))

@@ -74,6 +74,8 @@ class Judge:
         """Address -> highest ticket applied, highest life that took effect."""
         self._holds: dict[str, list[tuple[int, bool]]] = {}
         """Address -> its pauses (true) and resumes, by ticket."""
+        self._at_devices: dict[tuple[str, str], list[Entry]] = {}
+        """Device and address -> the calls whose outcomes it remembers, the oldest first, and then one that began."""
         self._left: remains.Places | None = None
         """What the devices had and remembered when everything was answered and quiet."""
         server.on_stored.append(self._on_stored)
@@ -210,6 +212,17 @@ class Judge:
             if (zone, other) in self.submitted and (zone, other) not in self.answered:
                 self.note("after", f"{entry.key} ticket {entry.ticket} began before {other} was settled")
         self._check_pause(zone, entry)
+        self._check_ahead(zone, entry)
+
+    def _check_ahead(self, zone: str, entry: Entry) -> None:
+        """What the device forgets by answering this call must be in the log, or nobody knows what it came to."""
+        calls = self._at_devices.setdefault((entry.device, entry.key), [])
+        known = [call for call in calls if call.outcome in ("applied", "refused")]
+        remembers = self._devices[entry.device].remembers
+        if len(known) >= remembers and (zone, known[-remembers].ticket) not in self.answered:
+            text = f"{_call(entry)} began while {known[-remembers].ticket} was not stored; it remembers {remembers}"
+            self.note("forgotten before it was stored", f"{entry.key}: {text}")
+        calls[:] = [*known[-remembers:], entry]
 
     def _check_pause(self, zone: str, entry: Entry) -> None:
         holds = self._holds.get(entry.key, ())

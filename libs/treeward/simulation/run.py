@@ -34,6 +34,8 @@ QUIET_S = 1.0
 LATE_S = 60.0
 """After the end, with all programs dead, what is still on its way arrives."""
 CLIENTS = 2
+REMEMBERS_IN = ((1, 2, 8), (1, 1, 6))
+"""How many answered tickets a device remembers, and how likely that is: drawn apart from the rest of a seed."""
 OPERATOR_S = 2.0
 
 
@@ -73,8 +75,9 @@ class Run:
                 name = device_of(plan.shape, zone_name(number), f"pod-{pod}")
                 if name not in self.devices:
                     self.devices[name] = SimulatedDevice(
-                        name, self.loop, Random(f"{seed}/{name}"), self.trace, self.books, plan.shape.call_s
-                    )
+                        name, self.loop, Random(f"{seed}/{name}"), self.trace, self.books, plan.shape.call_s,
+                        remembers=Random(f"remembers/{seed}/{name}").choices(*REMEMBERS_IN)[0],
+                    )  # fmt: skip
         self.judge = Judge(self.server, self.books, self.devices, self.trace)
         self.programs: dict[str, Program] = {}
         self.receipts: dict[int, Receipt | None] = {}
