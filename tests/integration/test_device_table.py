@@ -43,9 +43,7 @@ async def test_memory_outlives_the_object(device: Simulator) -> None:
     created = (await device.vm("web-1")).last
     destroyed = (await device.applied("vm.web-1", "destroy")).last
     late = await device.call("vm.web-1", "create", host="host-1", ticket=created)
-    assert (late.status, late.last, late.recent) == ("applied", destroyed, []), (
-        "from memory, told alone"
-    )
+    assert (late.status, late.last, late.recent) == ("applied", destroyed, []), "from memory, told alone"
     told = await device.ask("synchronize", "vm.web-1", life=2)
     assert (told.exists, told.last, told.last_applied) == (False, destroyed, True)
     assert (told.remembers, [(known.ticket, known.applied) for known in told.recent]) == (8, [(created, True)])

@@ -3,10 +3,11 @@
 from tests.mutants.choosing import CHOOSING
 from tests.mutants.known import KNOWN
 from tests.mutants.moving import MOVING
+from tests.mutants.remembering import REMEMBERING
 from tests.mutants.sending import SENDING
 from tests.mutants.supervision import SUPERVISION
 from tests.mutants.table import MUTANTS
 from tests.mutants.takeover import TAKEOVER
 from tests.mutants.telling import TELLING
 
-ROWS = (*MUTANTS, *SENDING, *MOVING, *TAKEOVER, *SUPERVISION, *CHOOSING, *TELLING, *KNOWN)
+ROWS = (*MUTANTS, *SENDING, *MOVING, *TAKEOVER, *SUPERVISION, *CHOOSING, *TELLING, *KNOWN, *REMEMBERING)

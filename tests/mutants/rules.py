@@ -63,6 +63,7 @@ PROTOCOL = (
     Rule("H10", "what is replaced while the bucket is read is read from the log"),
     Rule("H15", "what existed is made again where it arrives, once"),
     Rule("H16", "one event of a resource on its way at a time"),
+    Rule("S13.memory", "a device that says so remembers its last W tickets, each with its outcome, beyond the object"),
     Rule("S13.uncommitted", "at most W uncommitted", W1),
     Rule("S13.stop", "answers stop the pipeline", W1),
     Rule("S13.carries", "`handed_off` carries W tickets", W1),
