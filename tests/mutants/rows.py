@@ -1,5 +1,6 @@
 """All rows, in the order in which they are tried and shown."""
 
+from tests.mutants.ahead import AHEAD_OF_THE_LOG
 from tests.mutants.choosing import CHOOSING
 from tests.mutants.known import KNOWN
 from tests.mutants.moving import MOVING
@@ -10,4 +11,6 @@ from tests.mutants.table import MUTANTS
 from tests.mutants.takeover import TAKEOVER
 from tests.mutants.telling import TELLING
 
-ROWS = (*MUTANTS, *SENDING, *MOVING, *TAKEOVER, *SUPERVISION, *CHOOSING, *TELLING, *KNOWN, *REMEMBERING)
+ROWS = (
+    *MUTANTS, *SENDING, *MOVING, *TAKEOVER, *SUPERVISION, *CHOOSING, *TELLING, *KNOWN, *REMEMBERING, *AHEAD_OF_THE_LOG,
+)  # fmt: skip

@@ -18,6 +18,8 @@ class Proxy:
     """Close new links at once."""
     lose_to_client_once: bytes | None = None
     """Lose the next chunk to a client that holds these bytes; small messages sent one by one are chunks."""
+    lose_to_server_once: bytes | None = None
+    """The same in the other direction."""
     links: set[asyncio.StreamWriter] = field(default_factory=set)
     lost_bytes: int = 0
 
@@ -58,6 +60,10 @@ class Proxy:
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, to_server: bool) -> None:
         while data := await reader.read(65536):
             if self.lose_to_server if to_server else self.lose_to_client:
+                self.lost_bytes += len(data)
+                continue
+            if to_server and self.lose_to_server_once is not None and self.lose_to_server_once in data:
+                self.lose_to_server_once = None
                 self.lost_bytes += len(data)
                 continue
             if not to_server and self.lose_to_client_once is not None and self.lose_to_client_once in data:

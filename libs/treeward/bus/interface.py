@@ -121,6 +121,8 @@ class Appender(Protocol):
         """Append `drafts` together; `done` is called exactly once, in the order of the calls.
 
         Of several drafts readers see all, or the first ones only, never a later without an earlier one.
+        Calls for one resource (the subject of the first draft without its last token) are stored in their order or,
+        from the first that is not, not at all: of two outcomes the later never stands alone (PROTOCOL H16).
         After the first Refused or InDoubt every later one, also those already waiting, gets the same: an owner that was
         refused does not reason. The result is the position of the last draft; the earlier ones need not be adjacent.
         """

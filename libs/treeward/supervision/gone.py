@@ -31,7 +31,7 @@ class Gone:
                 return
             del self._said[event.key]
         last_word = event.is_outcome or event.type is EventType.DRIFTED
-        if last_word and pod_of(event) is None and not event.existed and not event.paused:
+        if last_word and pod_of(event) is None and not (event.existed or event.paused or event.tells_of_units):
             self._answered[event.key] = event.answered
             heappush(self._order, (event.answered, event.key))
         else:

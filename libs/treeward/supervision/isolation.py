@@ -10,6 +10,7 @@ from treeward.schemas.device import Answer, Status
 from treeward.schemas.events import Outcome
 from treeward.schemas.mailbox import Message
 from treeward.schemas.units import STEERING
+from treeward.supervision.limits import AHEAD_MOST
 
 NEVER_CALLED = frozenset({*STEERING, "migrate", ""})
 """Operations that no device is called for; the empty one is a body that is no unit."""
@@ -53,11 +54,14 @@ def knows_record(answer: Answer, life: int) -> bool:
     return answer.high == life
 
 
-def is_in_doubt(unit: Message, answer: Answer | None) -> bool:
-    """Whether the first unanswered unit may have been called at a place that can do nothing any more.
+def count_in_doubt(unit: Message, answer: Answer | None) -> int:
+    """How many units, from the first unanswered one on, may have begun at a place that can do nothing any more.
 
-    `answer` is what the device side remembers of it, None if that cannot be known.
+    What the place remembers is not among them. `answer` is what that is, None if it cannot be known: then as many may
+    have been called as ever are before an outcome is stored (S13). What no device is called for lets nothing pass it.
     """
     if unit.operation in NEVER_CALLED:
-        return False
-    return answer is None or answer.last < unit.ticket <= answer.begun
+        return 0
+    if answer is None:
+        return AHEAD_MOST
+    return 1 if answer.begun > answer.last and answer.begun >= unit.ticket else 0

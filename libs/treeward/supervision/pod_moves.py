@@ -11,7 +11,7 @@ from treeward.schemas.places import PlaceAsked, PlaceSaid
 from treeward.supervision.alarms import Alarms
 from treeward.supervision.device_memory import learn
 from treeward.supervision.effects import Abandon, AskPlace, Synchronize
-from treeward.supervision.isolation import is_in_doubt, is_late
+from treeward.supervision.isolation import count_in_doubt, is_late
 from treeward.supervision.limits import Limits
 from treeward.supervision.move import Move
 from treeward.supervision.obeying import obey
@@ -104,14 +104,14 @@ class PodMoves:
         """
         unit = row.hand
         assert unit is not None, "something is in hand"
-        doubt = is_in_doubt(unit, answer)
+        in_doubt = count_in_doubt(unit, answer)
         if answer is not None and not row.make:
             learn(row, answer)
         else:
             row.exists = row.make or row.definition is not None
-        if doubt:
+        if in_doubt and row.remembered(unit.ticket) is None:
             row.verdict = Verdict.MAYBE_STARTED
-        self._log.hand_off(row, now_s, reason, last_unknown=doubt, emptied=True)  # what is fenced holds nothing
+        self._log.hand_off(row, now_s, reason, in_doubt=in_doubt, emptied=True)  # what is fenced holds nothing
 
     def pause(self, row: Row, now_s: float) -> None:
         """It is back where it was let go of, since there is no other place: that is not tried without a pause."""
@@ -133,7 +133,7 @@ class PodMoves:
             self._log.answer(row, Outcome.COMPLETED, f"{reason}: what is left of it there never acts again", now_s)
         elif row.key.startswith("host."):
             row.exists = row.definition is not None
-            if is_in_doubt(unit, None):
+            if count_in_doubt(unit, None):
                 row.verdict = Verdict.MAYBE_STARTED
             self._log.answer(row, Outcome.FAILED, reason, now_s)
         else:

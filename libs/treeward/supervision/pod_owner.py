@@ -164,10 +164,14 @@ class PodOwner:
         """An append is in the log; `position` is that of its last event."""
         waiting = self._log.stored(token, position)
         row = self.rows.get(waiting[0]) if waiting is not None else None
+        if waiting is not None and waiting[1] == "ahead" and row is not None:
+            row.ahead -= 1
+            self._processes.advance(row, now_s)
+            return
         if waiting is None or row is None or row.phase is not Phase.COMMITTING or row.token != token:
             return
         match waiting[1]:
-            case "answered":
+            case "answered" | "called":
                 self._on_answered(row, Phase.READY, now_s)
             case "isolated":  # the host is brought before its device anew
                 self._on_answered(row, Phase.INITIALIZED, now_s)
@@ -242,16 +246,9 @@ class PodOwner:
     # --- what was appended ---------------------------------------------------------------------------------------
 
     def _on_answered(self, row: Row, phase: Phase, now_s: float) -> None:
-        assert row.hand is not None, "its outcome was just committed"
-        row.answered = row.hand.ticket
-        row.hand = None
-        row.verdict = None
-        row.attempts = 0
-        row.tried = ()
+        assert row.ahead == 0, "what was said before it is stored before it"
+        row.become_answered()
         row.phase = phase
-        if row.early:
-            row.early = []
-        row.drop_answered()
         self._processes.advance(row, now_s)
 
     def _on_gone(self, row: Row, now_s: float) -> None:

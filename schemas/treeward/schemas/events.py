@@ -58,7 +58,7 @@ class Verdict(StrEnum):
 
 
 class DeviceOutcome(BaseModel):
-    """What a device remembers of the last ticket that it answered."""
+    """What a device remembers of a ticket that it answered."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -125,8 +125,18 @@ class Event(BaseModel):
     last: DeviceOutcome | None = Field(
         default=None, description="`handed_off`: the device's last ticket; none: it answered none"
     )
+    recent: tuple[DeviceOutcome, ...] = Field(
+        default=(),
+        description="with `last`: what the device remembers of tickets before it that were not answered, oldest first",
+    )
     last_unknown: bool = Field(
         default=False, description="`handed_off` after the device was isolated: its last ticket is unknown"
+    )
+    in_doubt: int = Field(
+        default=0,
+        ge=0,
+        description="`handed_off` after the device was isolated: so many of the units that come next, and are neither "
+        "remembered nor steering, may have been started there; each is answered `failed`",
     )
     existed: bool = Field(
         default=False, description="`handed_off`: whether the object existed; to be made at the next place"
@@ -168,6 +178,17 @@ class Event(BaseModel):
     def key(self) -> str:
         """`<kind>.<id>`."""
         return f"{self.kind}.{self.id}"
+
+    def remembered(self, ticket: int) -> DeviceOutcome | None:
+        """What the device that it left remembers of a ticket."""
+        if self.last is not None and self.last.ticket == ticket:
+            return self.last
+        return next((known for known in self.recent if known.ticket == ticket), None)
+
+    @property
+    def tells_of_units(self) -> bool:
+        """Whether the device that it left has told of a unit that is not answered yet, or nobody can say of one."""
+        return self.in_doubt > 0 or (self.last is not None and self.last.ticket > self.answered)
 
     @property
     def is_outcome(self) -> bool:
