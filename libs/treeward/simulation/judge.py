@@ -153,8 +153,13 @@ class Judge:
             self.note(
                 "order of answers", f"{address} {event.type} of {ticket} at {position} after {before[1].answered}"
             )
-        lost = before is not None and before[1].last_unknown and before[1].ticket == ticket
+        lost = before is not None and (_is_in_doubt(before[1], ticket, unit) or self._is_given_up(event, before[1]))
         self._effect_and_answer(event, ticket, position, unit, before[1] if before is not None else None, in_doubt=lost)
+
+    def _is_given_up(self, event: Event, before: Event) -> bool:
+        """Whether it says of a host that nobody can be asked: it can be nowhere else, so its pod's owner answers."""
+        maybe = event.kind == "host" and event.verdict is Verdict.MAYBE_STARTED
+        return maybe and self._was_in_isolated_pod(event.zone, before)
 
     def _was_in_isolated_pod(self, zone: str, before: Event | None) -> bool:
         """Whether a person had said that nothing of its pod acts any more: destroying it there needs no device."""
@@ -362,6 +367,14 @@ class Judge:
             if definition != thing.definition or (event.host != thing.host and not event.existed):
                 says, has = f"{definition} on {event.host}", f"{thing.definition} on {thing.host}"
                 self.note("honest", f"{zone}.{key}: {event.type} at {position} says {says}, the device has {has}")
+
+
+def _is_in_doubt(before: Event, ticket: int, unit: Submitted) -> bool:
+    """Whether nobody can know what became of a unit: its place was isolated while it, or one before it, was called."""
+    if before.last_unknown and before.ticket == ticket:
+        return True
+    callable_ = unit.unit is not None and unit.unit.operation not in NOT_FOR_THE_DEVICE
+    return before.in_doubt > 0 and callable_ and before.remembered(ticket) is None
 
 
 def _said_to_exist(event: Event) -> dict[str, Any] | None:
