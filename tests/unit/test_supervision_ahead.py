@@ -30,11 +30,11 @@ class Pod:
         self.appends: list[Append] = []
         self.calls: list[Call] = []
         self.position = LIFE
-        self.sent = 0
         placed = Event(
             type=EventType.PLACED, zone="zone-a", kind="vm", id="web-1", life=1, at=AT, pod="pod-1", host="host-1",
-            definition={"cpus": 1},
+            definition={"cpus": 1}, answered=told.pop("answered", 0),
         )  # fmt: skip
+        self.sent = placed.answered
         self.marks: dict[int, Mark] = told.pop("marks", {})
         for operation in operations:
             self.send(operation)
@@ -134,6 +134,7 @@ def test_what_is_answered_without_the_device_is_stored_before_anything_is_called
     pod.store()
     pod.store()
     assert [(event.type, event.ticket) for event in pod.said] == [(EventType.CANCELLED, 2)]
+    pod.send("kick")
     assert pod.called == [1]
     pod.store()
     assert pod.called == [1, 3]
@@ -268,11 +269,8 @@ def test_what_the_device_has_passed_and_forgotten_breaks_the_process() -> None:
 
 
 def test_of_what_is_answered_nothing_is_kept_that_the_device_remembers() -> None:
-    pod = Pod("kick", last=1, last_applied=True, recent=[])
-    pod.fold.rows[KEY].answered = 0
-    assert pod.fold.rows[KEY].recent == ()
-    pod = Pod(*["kick"] * 2, last=3, last_applied=True, recent=RECENT)
-    assert [known.ticket for known in pod.fold.rows[KEY].recent] == [1, 2]
+    pod = Pod("kick", answered=1, last=3, last_applied=True, recent=RECENT)
+    assert [known.ticket for known in pod.fold.rows[KEY].recent] == [2]
 
 
 # what is let go

@@ -40,7 +40,7 @@ class Limits:
     """An idle row that nobody used for that long is forgotten: the last event of its resource knows the rest."""
     ahead_max: int = AHEAD_MOST
     """Units of one resource that were called, their outcomes not stored yet, at most: so many outcomes share a commit.
-    A device that remembers fewer tickets sets a lower bound; 1: each outcome is stored before the next unit is called."""
+    A device that remembers fewer sets a lower bound; 1: each outcome is stored before the next unit is called."""
     heartbeat_s: float = 0.25
     suspicion_s: float = 1.5
     epoch_grace_s: float = 1.0
