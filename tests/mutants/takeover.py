@@ -18,8 +18,8 @@ TAKEOVER = (
         "what may have begun is tried again",
         "6.isolated",
         S + "isolation.py",
-        "    return 1 if answer.begun > answer.last and answer.begun >= unit.ticket else 0\n",
-        "    return 0\n",
+        "    return Doubt(1, 0) if answer.begun > answer.last and answer.begun >= unit.ticket else NO_DOUBT\n",
+        "    return NO_DOUBT\n",
         (ISOLATION,),
     ),
     Mutant(

@@ -24,9 +24,10 @@ class Pod:
     """An owner with one resource that exists, in a life that its device has accepted, with units 1, 2, ... waiting."""
 
     def __init__(
-        self, *operations: str, remembers: int = 8, limits: Limits | None = None, isolated: bool = False, **told: Any
+        self, *operations: str, remembers: int = 8, limits: Limits | None = None, isolated: int = 0, **told: Any
     ) -> None:
-        self.fold = PodOwner("zone-a", "pod-1", EPOCH, limits or Limits(), isolated=isolated)
+        """`isolated`: its pod is, by a unit with this ticket."""
+        self.fold = PodOwner("zone-a", "pod-1", EPOCH, limits or Limits(), isolated=isolated > 0, answered=isolated)
         self.appends: list[Append] = []
         self.calls: list[Call] = []
         self.position = LIFE
@@ -314,5 +315,14 @@ def test_what_began_behind_those_remembered_is_in_doubt_and_it_alone() -> None:
 def test_where_nobody_remembers_as_many_are_in_doubt_as_are_ever_called_ahead() -> None:
     event = let_go(Status.UNREACHABLE)
     assert (event.in_doubt, event.last_unknown) == (AHEAD_MOST, True)
-    (event,) = Pod("kick", isolated=True).said
-    assert (event.in_doubt, event.last_unknown) == (AHEAD_MOST, True)
+    (event,) = Pod("kick", isolated=99).said
+    assert (event.in_doubt, event.in_doubt_to, event.last_unknown) == (AHEAD_MOST, 99, True)
+
+
+def test_behind_a_destroy_in_an_isolated_pod_units_are_in_doubt_that_were_submitted_before_it_was_isolated() -> None:
+    """The device may have refused the destroy, and gone on."""
+    (event,) = Pod("destroy", isolated=99).said
+    assert (event.type, event.removed) == (EventType.COMPLETED, True)
+    assert (event.in_doubt, event.in_doubt_to) == (AHEAD_MOST - 1, 99)
+    (event,) = Pod("destroy", isolated=1, answered=1).said
+    assert (event.ticket, event.in_doubt) == (2, 0), "it was submitted after the isolation, and so is all behind it"

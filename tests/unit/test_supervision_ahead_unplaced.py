@@ -64,6 +64,23 @@ def test_as_many_as_are_in_doubt_fail_maybe_started_and_no_more(anew: bool) -> N
 
 
 @pytest.mark.parametrize("anew", [False, True])
+def test_what_was_submitted_after_the_isolation_is_not_in_doubt(anew: bool) -> None:
+    came = handed_off(last_unknown=True, in_doubt=8, in_doubt_to=6, existed=True, definition=DEFINITION)
+    told = answers(came, ("start", "start", "start"), anew=anew)
+    assert [each.type for each in told] == [EventType.FAILED, EventType.FAILED, EventType.PLACED]
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_behind_a_destroy_in_an_isolated_pod_units_may_be_in_doubt_and_then_nothing_exists(anew: bool) -> None:
+    destroyed = event(EventType.COMPLETED, answered=4, ticket=4, pod=None, removed=True, in_doubt=7, in_doubt_to=5)
+    told = answers(destroyed, ("start", "start"), anew=anew)
+    assert [(each.type, each.verdict) for each in told] == [
+        (EventType.FAILED, Verdict.MAYBE_STARTED),
+        (EventType.REJECTED, None),
+    ]
+
+
+@pytest.mark.parametrize("anew", [False, True])
 def test_behind_those_remembered_one_may_be_in_doubt(anew: bool) -> None:
     came = handed_off(last=LAST, recent=RECENT, in_doubt=1, existed=True, definition=DEFINITION)
     told = answers(came, ("start", "start", "stop", "stop"), anew=anew)
@@ -80,8 +97,8 @@ def test_nothing_was_called_past_a_unit_that_no_device_is_called_for(anew: bool)
 
 @pytest.mark.parametrize(
     "told",
-    [{"last": LAST, "recent": RECENT[1:]}, {"in_doubt": 1}],
-    ids=["remembered", "in doubt"],
+    [{"last": LAST, "recent": RECENT[1:]}, {"in_doubt": 1, "in_doubt_to": 6}, {"in_doubt": 1}],
+    ids=["remembered", "in doubt", "unknown"],
 )
 def test_an_address_with_units_that_its_device_has_told_of_is_not_forgotten(told: dict[str, Any]) -> None:
     """The first of them is answered, and WORK begins above it."""

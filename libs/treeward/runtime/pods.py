@@ -35,6 +35,7 @@ class PodInCharge:
             claim.epoch,
             context.limits,
             isolated=claim.event.isolated,
+            answered=claim.event.answered,
             policies=claim.event.policies,
         )
         self._context = context

@@ -60,6 +60,10 @@ class Judge:
         """Zone and key -> position and last event of each resource."""
         self.open = 0
         """Units that are accepted and not answered."""
+        self.called_ahead = 0
+        """Calls that began while the outcome of the call before was not stored (PROTOCOL S13)."""
+        self.recalled = 0
+        """Outcomes that an owner knew from its device, which had applied a later unit meanwhile."""
         self.tampered: set[str] = set()
         """Addresses at which somebody has changed a device."""
         self.lost_pods: list[tuple[str, str | None]] = []
@@ -147,6 +151,7 @@ class Judge:
             return
         self.open -= 1
         self.answered[event.zone, ticket] = Answered(event.type, self._server.now_s(), position)
+        self.recalled += event.verdict is Verdict.DONE and ticket < self._highest.get(address, (0, 0))[0]
         if event.answered != ticket:
             self.note("answered", f"{address} {event.type} of {ticket} at {position} says answered {event.answered}")
         if before is not None and before[1].answered > ticket:
@@ -223,6 +228,7 @@ class Judge:
         """What the device forgets by answering this call must be in the log, or nobody knows what it came to."""
         calls = self._at_devices.setdefault((entry.device, entry.key), [])
         known = [call for call in calls if call.outcome in ("applied", "refused")]
+        self.called_ahead += bool(known) and (zone, known[-1].ticket) not in self.answered
         remembers = self._devices[entry.device].remembers
         if len(known) >= remembers and (zone, known[-remembers].ticket) not in self.answered:
             text = f"{_call(entry)} began while {known[-remembers].ticket} was not stored; it remembers {remembers}"
@@ -374,7 +380,7 @@ def _is_in_doubt(before: Event, ticket: int, unit: Submitted) -> bool:
     if before.last_unknown and before.ticket == ticket:
         return True
     callable_ = unit.unit is not None and unit.unit.operation not in NOT_FOR_THE_DEVICE
-    return before.in_doubt > 0 and callable_ and before.remembered(ticket) is None
+    return before.may_have_begun(ticket) and callable_ and before.remembered(ticket) is None
 
 
 def _said_to_exist(event: Event) -> dict[str, Any] | None:

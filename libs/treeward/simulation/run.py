@@ -50,6 +50,10 @@ class Verdict:
     units: int
     outcomes: dict[str, int]
     crashes: int
+    called_ahead: int
+    """Calls that began while the outcome of the unit before was not stored."""
+    recalled: int
+    """Outcomes that an owner knew from its device, which had applied a later unit meanwhile."""
     steps: int
     virtual_s: float
     healed_s: float
@@ -192,6 +196,8 @@ class Run:
             units=len(judge.submitted),
             outcomes=outcomes,
             crashes=crashes,
+            called_ahead=judge.called_ahead,
+            recalled=judge.recalled,
             steps=loop.steps,
             virtual_s=loop.now_s,
             healed_s=plan.faults_end_s,

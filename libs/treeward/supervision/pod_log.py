@@ -6,6 +6,7 @@ from treeward.schemas.events import DeviceOutcome, Drift, Event, EventType, Outc
 from treeward.schemas.mailbox import Message
 from treeward.supervision import events
 from treeward.supervision.effects import Abandon, Append, Effect, Work
+from treeward.supervision.isolation import NO_DOUBT, Doubt
 from treeward.supervision.row import Phase, Row
 
 Then = Literal[
@@ -67,10 +68,20 @@ class PodLog:
         """
         self._commit(row, self._event(row, EventType.READY, now_s), "made")
 
-    def answer(self, row: Row, outcome: Outcome, reason: str | None, now_s: float, *, called: bool = False) -> None:
+    def answer(
+        self,
+        row: Row,
+        outcome: Outcome,
+        reason: str | None,
+        now_s: float,
+        *,
+        called: bool = False,
+        doubt: Doubt = NO_DOUBT,
+    ) -> None:
         """The outcome of the unit in hand. After an isolation the host is brought before its device anew.
 
         `called`: its device has said so to a call in this life; only such an outcome is ever overtaken (`go_ahead`).
+        `doubt`: of units behind it, where nobody can be asked.
         """
         unit = row.hand
         assert unit is not None, "something is in hand"
@@ -79,6 +90,7 @@ class PodLog:
         event.tried = ()
         if removed:
             event.pod = event.host = event.reserves = None
+            event.in_doubt, event.in_doubt_to = doubt
         then: Then = "called" if called else "answered"
         if removed or unit.operation == "isolate":
             then = "gone" if removed else "isolated"
@@ -109,10 +121,10 @@ class PodLog:
         """It is about to be taken off its device, to go to host `to`."""
         self._commit(row, self._event(row, EventType.LEAVING, now_s, reason=reason, to=to), "leaving")
 
-    def hand_off(self, row: Row, now_s: float, reason: str, *, in_doubt: int = 0, emptied: bool = False) -> None:
+    def hand_off(self, row: Row, now_s: float, reason: str, *, doubt: Doubt = NO_DOUBT, emptied: bool = False) -> None:
         """Let it go in a life in which no call is unanswered: all that the device remembers goes with it (PROTOCOL S7).
 
-        `in_doubt`: its old place was isolated, and nobody can say what became of so many units.
+        `doubt`: its old place was isolated, and nobody can say what became of some units.
         """
         assert row.ahead == 0, "all that was said is stored"
         event = self._event(row, EventType.HANDED_OFF, now_s, reason=reason, left=row.host, left_pod=self.pod)
@@ -125,8 +137,8 @@ class PodLog:
         event.tried = _tried(row) if event.existed else ()
         if event.drift is not None:  # where it then is, it is looked at anew
             event.definition, event.drift = event.definition if row.exists else None, None
-        event.in_doubt = in_doubt
-        event.last_unknown = in_doubt > 0 and row.hand is not None and row.remembered(row.hand.ticket) is None
+        event.in_doubt, event.in_doubt_to = doubt
+        event.last_unknown = doubt.units > 0 and row.hand is not None and row.remembered(row.hand.ticket) is None
         if row.device_last:
             event.last = DeviceOutcome(ticket=row.device_last, applied=row.device_applied, reason=row.device_reason)
         event.recent = tuple(

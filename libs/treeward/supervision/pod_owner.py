@@ -32,8 +32,17 @@ class PodOwner:
     """The fold of one pod in one epoch. Inputs are methods; effects gather in `effects` until the caller takes them."""
 
     def __init__(
-        self, zone: str, pod: str, epoch: int, limits: Limits, *, isolated: bool = False, policies: Said = None
+        self,
+        zone: str,
+        pod: str,
+        epoch: int,
+        limits: Limits,
+        *,
+        isolated: bool = False,
+        answered: int = 0,
+        policies: Said = None,
     ) -> None:
+        """`isolated`, `answered`, `policies`: what its claim says of the pod."""
         self.zone = zone
         self.pod = pod
         self.epoch = epoch
@@ -45,7 +54,7 @@ class PodOwner:
         self.policies = PodPolicies(limits, policies)
         self._recovery = PodRecovery(limits, self.rows, self._log, self.policies)
         self._alarms = Alarms(self._log.token, limits.call_timeout_s)
-        self._moves = PodMoves(limits, self._log, self._alarms)
+        self._moves = PodMoves(limits, self._log, self._alarms, fenced_at=answered)
         self._idle = IdleRows(limits)
         self.drift = PodDrift(self._log, self.policies, self._alarms, self.rows, self._idle)
         refusals = PodRefusals(self.policies, self._moves, self._log, self._alarms)

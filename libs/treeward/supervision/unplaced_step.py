@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from treeward.schemas.address import SUPERVISED_KINDS
-from treeward.schemas.events import Outcome
+from treeward.schemas.events import EventType, Outcome
 from treeward.schemas.mailbox import Message
 from treeward.schemas.units import STEERING, complete_spec
 from treeward.supervision.isolation import NEVER_CALLED, STAYS
@@ -31,7 +31,8 @@ def is_in_doubt(row: Unplaced, unit: Message) -> bool:
         return False
     if came.last_unknown and came.ticket == unit.ticket:
         return True
-    return row.in_doubt > 0 and unit.operation not in NEVER_CALLED
+    bound = row.in_doubt_to
+    return row.in_doubt > 0 and unit.operation not in NEVER_CALLED and (bound == 0 or unit.ticket <= bound)
 
 
 def left_in_doubt(row: Unplaced, unit: Message) -> int:
@@ -39,7 +40,7 @@ def left_in_doubt(row: Unplaced, unit: Message) -> int:
     came = row.came
     if came is not None and came.remembered(unit.ticket) is not None:
         return row.in_doubt
-    return max(0, row.in_doubt - 1) if unit.operation not in NEVER_CALLED else 0
+    return max(0, row.in_doubt - 1) if is_in_doubt(row, unit) else 0
 
 
 def decide_unplaced(row: Unplaced, unit: Message, *, zone: str, now_s: float) -> UnplacedStep:
@@ -71,7 +72,7 @@ def decide_unplaced(row: Unplaced, unit: Message, *, zone: str, now_s: float) ->
         return Place(came.definition)
     if unit.operation == "create":
         return Place(complete_spec(kind, unit.operation, unit.spec))
-    if came is not None:  # nothing existed where it came from, as far as anybody knows: its new device may know better
+    if came is not None and came.type is EventType.HANDED_OFF:  # nothing existed there, as far as anybody knows
         return Place({})
     sentence = f"{zone}.{row.key} does not exist; only create can come first, not {unit.operation}"
     return Conclude(Outcome.REJECTED, sentence)

@@ -68,6 +68,7 @@ class ZoneLog:
             event = event.model_copy(update={name: getattr(came, name) for name in HOW_IT_CAME})
             event.recent = tuple(known for known in came.recent if known.ticket > unit.ticket)
             event.in_doubt = row.in_doubt = left_in_doubt(row, unit)
+            event.in_doubt_to = row.in_doubt_to if event.in_doubt else 0
         self._commit(row, event, "answered", now_s)
 
     def _event(self, row: Unplaced, type_: EventType, now_s: float, **changes: object) -> Event:

@@ -135,8 +135,11 @@ class Event(BaseModel):
     in_doubt: int = Field(
         default=0,
         ge=0,
-        description="`handed_off` after the device was isolated: so many of the units that come next, and are neither "
+        description="what leaves a device that was isolated: so many of the units that come next, and are neither "
         "remembered nor steering, may have been started there; each is answered `failed`",
+    )
+    in_doubt_to: int = Field(
+        default=0, ge=0, description="none above this ticket is in doubt, it was submitted later; 0: that is not known"
     )
     existed: bool = Field(
         default=False, description="`handed_off`: whether the object existed; to be made at the next place"
@@ -185,10 +188,17 @@ class Event(BaseModel):
             return self.last
         return next((known for known in self.recent if known.ticket == ticket), None)
 
+    def may_have_begun(self, ticket: int) -> bool:
+        """Whether a unit that comes next may have been started at a device that can tell nothing of it any more."""
+        return self.in_doubt > 0 and (self.in_doubt_to == 0 or ticket <= self.in_doubt_to)
+
     @property
-    def tells_of_units(self) -> bool:
-        """Whether the device that it left has told of a unit that is not answered yet, or nobody can say of one."""
-        return self.in_doubt > 0 or (self.last is not None and self.last.ticket > self.answered)
+    def tells_of_up_to(self) -> int | None:
+        """The highest ticket that its old device has told of, or that is in doubt; None: nobody knows which that is."""
+        if self.in_doubt and not self.in_doubt_to:
+            return None
+        told = self.last.ticket if self.last is not None else 0
+        return max(told, self.in_doubt_to)
 
     @property
     def is_outcome(self) -> bool:
