@@ -79,7 +79,7 @@ class GuardedAppender:
         self._next_id = 0
         self._waiting: deque[Call] = deque()
         self._unsettled: deque[Call] = deque()
-        """Every call without a result, in the order in which `done` is owed."""
+        """Every call without a result, in the order in which `done` is owed; who waits for its turn holds up nobody."""
         self._held: dict[str, deque[Call]] = {}
         """On one replica: the resources with a call on its way, and the calls for them that wait for that."""
         self._in_flight: dict[int, Shipment] = {}
@@ -96,7 +96,7 @@ class GuardedAppender:
     # The interface
 
     def append(self, drafts: Sequence[Draft], done: Callable[[AppendResult], None]) -> None:
-        """Append `drafts` together; `done` is called once, later, in the order of the calls."""
+        """Append `drafts` together; `done` is called once, later, of calls for one resource in their order."""
         assert drafts, "nothing to append"
         if self._closed:
             return
@@ -169,6 +169,7 @@ class GuardedAppender:
                 self._held[call.resource] = deque()
                 call.has_turn = True
                 return True
+            call.parked = True
             held.append(waiting.popleft())
         return False
 
@@ -179,6 +180,7 @@ class GuardedAppender:
             following = held.popleft()
             following.has_turn = True
             self._waiting.appendleft(following)
+            self._unsettled.append(following)
         elif held is not None:
             del self._held[call.resource]
 
@@ -253,10 +255,14 @@ class GuardedAppender:
 
     def _settle(self) -> None:
         unsettled = self._unsettled
-        while unsettled and unsettled[0].result is not None:
-            call = unsettled.popleft()
-            assert call.result is not None
-            if not self._closed:
+        while unsettled:
+            call = unsettled[0]
+            if call.result is None and not call.parked:
+                return
+            unsettled.popleft()
+            if call.parked:
+                call.parked = False
+            elif call.result is not None and not self._closed:
                 call.done(call.result)
 
     def _fail(self, failure: Refused | InDoubt) -> None:
@@ -268,6 +274,8 @@ class GuardedAppender:
             self._recall(shipment)
         self._in_flight.clear()
         self._waiting.clear()
+        for held in self._held.values():
+            self._unsettled.extend(held)
         self._held.clear()
         for call in self._unsettled:
             if call.result is None:

@@ -118,7 +118,7 @@ class Appender(Protocol):
     """Appends to one stream under one guard, in order, batching by itself what waits while one is in flight."""
 
     def append(self, drafts: Sequence[Draft], done: Callable[[AppendResult], None]) -> None:
-        """Append `drafts` together; `done` is called exactly once, in the order of the calls.
+        """Append `drafts` together; `done` is called exactly once, of calls for one resource in their order.
 
         Of several drafts readers see all, or the first ones only, never a later without an earlier one.
         Calls for one resource (the subject of the first draft without its last token) are stored in their order or,
