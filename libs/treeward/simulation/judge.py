@@ -380,6 +380,8 @@ def _is_in_doubt(before: Event, ticket: int, unit: Submitted) -> bool:
     if before.last_unknown and before.ticket == ticket:
         return True
     callable_ = unit.unit is not None and unit.unit.operation not in NOT_FOR_THE_DEVICE
+    if unit.unit is not None and unit.unit.deadline is not None:
+        callable_ = callable_ and unit.unit.deadline.timestamp() > unit.stored_s  # else it is turned away at the door
     return before.may_have_begun(ticket) and callable_ and before.remembered(ticket) is None
 
 
