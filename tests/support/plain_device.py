@@ -8,7 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-FRESH: dict[str, Any] = {"high": 0, "owner": None, "last": 0, "applied": False, "why": None, "begun": 0, "called_in": 0, "recent": []}
+FRESH: dict[str, Any] = {
+    "high": 0, "owner": None, "last": 0, "applied": False, "why": None, "begun": 0, "called_in": 0, "recent": [],
+}  # fmt: skip
 
 
 class PlainDevice:
