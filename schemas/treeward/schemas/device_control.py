@@ -72,10 +72,7 @@ class Fault(BaseModel):
             raise ValueError("latency needs seconds")
         if self.distribution is Distribution.UNIFORM and (self.seconds_max is None or self.seconds_max < self.seconds):
             raise ValueError("uniform needs seconds_max, and not below seconds")
-        if (
-            self.effect in {FaultEffect.FAIL, FaultEffect.FENCE_OFF}
-            and self.operation == "synchronize"
-        ):
+        if self.effect in {FaultEffect.FAIL, FaultEffect.FENCE_OFF} and self.operation == "synchronize":
             raise ValueError(f"{self.effect} is for calls, not for synchronize")
         return self
 
