@@ -1,9 +1,15 @@
-"""How fast is one hot resource, whose units can only go one after the other?"""
+"""How fast is one hot resource, whose units can only go one after the other?
+
+`called ahead`: how many units of it may be called before the outcome of the first is stored (`TREEWARD_AHEAD_MAX`).
+"""
+
+from dataclasses import replace
 
 from bench.frame.histogram import summary
 from bench.frame.load import CHANGE, CREATE, Client, ids
 from bench.frame.result import Figures, Size, main
 from bench.frame.site import Shape, site
+from treeward.supervision.limits import AHEAD_MOST
 
 SHAPES = {
     "one_default": Shape(),
@@ -14,21 +20,26 @@ DEPTH = 64
 
 
 async def bench(size: Size, found: Figures) -> None:
-    seconds = 4.0 if size is Size.SHORT else 15.0
+    seconds = 3.0 if size is Size.SHORT else 15.0
     for name, shape in SHAPES.items():
-        async with site(shape) as place:
-            client = await Client.connect(place.urls[0], "zone-a")
-            hot = ids(1, "hot")
-            await client.each(hot, CREATE)
-            window = await client.closed(hot, CHANGE, seconds, depth=DEPTH)
-            alone = await client.closed(hot, CHANGE, seconds / 2, depth=1)
-            client.check()
-            client.close()
+        for ahead in (1, AHEAD_MOST):
+            async with site(replace(shape, settings={"TREEWARD_AHEAD_MAX": str(ahead)})) as place:
+                client = await Client.connect(place.urls[0], "zone-a")
+                hot = ids(1, "hot")
+                await client.each(hot, CREATE)
+                window = await client.closed(hot, CHANGE, seconds, depth=DEPTH)
+                if ahead == 1:  # with one unit at a time there is nothing to call ahead
+                    alone = await client.closed(hot, CHANGE, seconds / 2, depth=1)
+                client.check()
+                client.close()
+            found.row(
+                "One resource, closed loop, no device", durability=shape.durability, called_ahead=ahead,
+                per_s=window.per_s,
+            )  # fmt: skip
+            found.figure(f"hot.{name}.ahead_{ahead}_per_s", window.per_s)
         found.row(
-            "One resource, closed loop, no device", durability=shape.durability, per_s=window.per_s,
-            alone_per_s=alone.per_s, **{f"alone_{name}": value for name, value in summary(alone.latencies_s).items()},
+            "One unit at a time", durability=shape.durability, per_s=alone.per_s, **summary(alone.latencies_s)
         )  # fmt: skip
-        found.figure(f"hot.{name}.per_s", window.per_s)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
     python -m bench.frame.no_device
 
 It is the product's agent with another way to a device. `BENCH_CALL_S` (default 0) is how long each call takes; any
-number of them at once, as a device that waits for something else would have it.
+number of them at once, as a device that waits for something else would have it. It says that it remembers as many
+tickets as the simulator does, so that a hot resource is called ahead; nobody takes over from a benchmark.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from treeward.schemas.device import Answer, Status
 
 _answer = constructor(Answer)
 DEFINITION = {"cpus": 0.001, "memory_mib": 1, "running": True}
+REMEMBERS = 8
 OBSERVED = {"host": "a1-h1", "state": "running"}
 
 
@@ -44,6 +46,7 @@ class NoDevice:
             "seq": 0, "status": Status.APPLIED if called else Status.OK, "high": fields["life"],
             "owner": fields["owner"], "last": ticket, "last_applied": called, "begun": ticket, "exists": exists,
             "definition": dict(definition) if exists else None, "observed": dict(OBSERVED) if exists else None,
+            "remembers": REMEMBERS,
         })  # fmt: skip
         if called and self._call_s:
             self._loop.call_later(self._call_s, done, answer)

@@ -242,6 +242,62 @@ async def test_an_answer_lost_on_a_living_link_is_asked_for_again(bus: NatsBus, 
     assert far_bus.connection.counts["lost"] == 0
 
 
+@pytest.mark.parametrize("others", [1, PIPELINE_MAX + OVERFLOW_MIN + 5])
+async def test_what_a_resource_says_next_waits_for_what_was_lost_on_its_way(
+    bus: NatsBus, far_bus: NatsBus, proxy: Proxy, others: int
+) -> None:
+    """Else the later one stands alone for a while, or for ever if this owner ends now (PROTOCOL H16, S13)."""
+    appender = await owner(bus, through=far_bus)
+    results: list[AppendResult] = []
+    proxy.lose_to_server_once = b"tw.log."
+    appender.append([draft("vm.v1", "ready")], results.append)
+    await until(lambda: proxy.lost_bytes)
+    for number in range(1, 4):
+        appender.append([draft("vm.v1", data=b"%d" % number)], results.append)
+    for number in range(others):
+        appender.append([draft(f"vm.other-{number}")], results.append)
+    await until(lambda: len(results) == 4 + others)
+    messages = await stored(bus)
+    assert [
+        (message.subject.rpartition(".")[2], message.data) for message in messages if ".v1." in message.subject
+    ] == [
+        ("ready", b"{}"),
+        ("completed", b"1"),
+        ("completed", b"2"),
+        ("completed", b"3"),
+    ]
+    positions = {message.subject: message.position for message in messages}
+    assert positions[draft("vm.other-0").subject] < positions[draft("vm.v1", "ready").subject], "others need not wait"
+    assert [results[0], *results[-3:]] == [message.position for message in messages if ".v1." in message.subject]
+
+
+async def test_who_says_much_holds_up_nobody_else(bus: NatsBus) -> None:
+    """Each call for the one resource waits for the one before it; what another says is told as soon as it is stored."""
+    appender = await owner(bus)
+    told: list[str] = []
+
+    def tell(who: str, _: AppendResult) -> None:
+        told.append(who)
+
+    for number in range(20):
+        appender.append([draft("vm.hot", data=b"%d" % number)], partial(tell, f"hot-{number}"))
+    appender.append([draft("vm.v1")], partial(tell, "v1"))
+    await until(lambda: len(told) == 21)
+    assert [each for each in told if each != "v1"] == [f"hot-{number}" for number in range(20)]
+    assert told.index("v1") < told.index("hot-19")
+
+
+async def test_whoever_waits_for_its_turn_is_told_of_a_refusal_too(bus: NatsBus) -> None:
+    appender = await owner(bus)
+    await claim(bus, previous=appender._guard.position)
+    results: list[AppendResult] = []
+    for _ in range(5):
+        appender.append([draft("vm.hot")], results.append)
+    await until(lambda: len(results) == 5)
+    assert all(isinstance(result, Refused) for result in results)
+    assert await stored(bus) == []
+
+
 async def test_stored_before_the_claim_moved_on_is_recognized_although_the_guard_speaks_first(
     bus: NatsBus, far_bus: NatsBus, proxy: Proxy
 ) -> None:

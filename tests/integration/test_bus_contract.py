@@ -212,6 +212,26 @@ def test_under_a_guard_that_holds_everything_is_stored_in_order(carry_out: Carry
     carry_out(scenario)
 
 
+def test_what_one_resource_says_is_stored_in_the_order_of_the_calls(carry_out: CarryOut) -> None:
+    async def scenario(bus: Bus, _other: Bus) -> None:
+        assert await claim(bus, 0) == 1
+        results: list[AppendResult] = []
+        appender = bus.appender(streams.log(ZONE), Guard(CLAIM, 1))
+        said = [(f"vm.web-{number % 3}", ("ready", "completed", "failed")[number % 5 % 3]) for number in range(60)]
+        for number, (key, type_) in enumerate(said):
+            appender.append([Draft(subjects.log(ZONE, key, type_), b"%d" % number)], results.append)
+        await until(lambda: len(results) == len(said))
+        seen = Seen()
+        reader = await seen.read(bus, streams.log(ZONE), subjects.log_of_zone(ZONE), 2)
+        await until(lambda: seen.caught_up_at)
+        await reader.close()
+        for first in range(3):
+            mine = [int(body) for body in seen.bodies if int(body) % 3 == first]
+            assert mine == list(range(first, len(said), 3))
+
+    carry_out(scenario)
+
+
 def test_several_drafts_of_one_call_are_stored_together(carry_out: CarryOut) -> None:
     async def scenario(bus: Bus, _other: Bus) -> None:
         assert await claim(bus, 0) == 1

@@ -19,10 +19,13 @@ from treeward.cli.device_check.rules import RULES
 from treeward.cli.device_check.run import Result, Verdict, try_rules
 from treeward.cli.device_check.trial import Site
 
-BROKEN = [*sorted(RULES.keys() - {"restart-halfway"}), "begun", "restart-goes-on", "restores-nothing"]
-HOST = {"zone": "zone-a", "kind": "host", "id": "host-1"}
-CAUGHT_BY = {"begun": "restart-halfway", "restart-goes-on": "restart-halfway", "restores-nothing": "restore"}
+CAUGHT_BY = {
+    "begun": "restart-halfway", "restart-goes-on": "restart-halfway", "restores-nothing": "restore",
+    "ahead-forgets": "ahead", "ahead-runs-again": "ahead",
+}  # fmt: skip
 """What is broken is named as the rule that it breaks, but for these."""
+BROKEN = [*sorted(RULES.keys() - {"restart-halfway"}), *CAUGHT_BY]
+HOST = {"zone": "zone-a", "kind": "host", "id": "host-1"}
 
 
 def free_port() -> int:
@@ -77,6 +80,19 @@ async def test_a_device_that_keeps_every_rule_passes(tmp_path: Path, devices: li
     assert all(result.exchanges for result in results.values())
 
 
+async def test_a_device_that_remembers_the_last_ticket_alone_passes(tmp_path: Path, devices: list[PlainDevice]) -> None:
+    device = PlainDevice(tmp_path / "device.json", remembers=1)
+    devices.append(device)
+    await device.start()
+    results = await results_of(device, "recent", "ahead", "ahead-outlives", "ahead-restart", "older", "restart-memory")
+    verdicts = {name: result.verdict for name, result in results.items()}
+    offered = {name for name, verdict in verdicts.items() if verdict is not Verdict.NOT_OFFERED}
+    assert offered == {"older", "restart-memory"}
+    assert {verdicts[name] for name in offered} == {Verdict.PASSED}
+    code, said, _ = await run_check(device.address, "--only", "ahead", "--all")
+    assert (code, said[0]["verdict"], said[-1]["trusted"]) == (0, "not offered", True)
+
+
 @pytest.mark.parametrize("broken", BROKEN)
 async def test_a_broken_device_is_caught_by_its_rule(broken: str, tmp_path: Path, devices: list[PlainDevice]) -> None:
     device = PlainDevice(tmp_path / "device.json", broken)
@@ -111,7 +127,7 @@ async def test_the_simulator_passes_with_restarts_by_kill_9(tmp_path: Path) -> N
             "--slow", f"{ask} '{fault}'", "--quick", ask + """ '{"seq":1,"verb":"fault_clear"}'""",
             "--restart", f"kill -9 $(cat {tmp_path}/pid)", "--timeout", "30",
         )  # fmt: skip
-        assert program.starts == 5, "there are four rules with a restart"
+        assert program.starts == 6, "there are five rules with a restart"
     verdicts = {str(line["rule"]): (line["verdict"], line["reason"]) for line in said[:-1]}
     assert {name: told for name, told in verdicts.items() if told[0] != "passed"} == {}, error
     assert list(verdicts) == list(RULES)

@@ -1,8 +1,10 @@
 """What a device remembers when it dies: everything that it has told."""
 
 import asyncio
+import contextlib
 import os
 import signal
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -114,3 +116,38 @@ async def test_a_call_that_took_time_is_remembered_after_kill_9(tmp_path: Path) 
     async with simulator(tmp_path) as again:
         assert (await again.call("vm.web-1", "create", host="host-1", ticket=created.last)).status == "applied"
         assert again.outcomes("vm.web-1") == [(created.last, "applied", 1), (created.last, "remembered", 0)]
+
+
+async def test_all_that_was_remembered_survives_kill_9_and_is_never_fewer_than_was_told(tmp_path: Path) -> None:
+    async with simulator(tmp_path, "--remembers", "3") as device:
+        await device.host()
+        await device.vm("web-1")
+        answers = [await device.call("vm.web-1", operation) for operation in ("stop", "stop", "destroy")]
+        await device.end(signal.SIGKILL)
+    for remembers, told in (("1", 3), ("8", 8), ("2", 8)):
+        async with simulator(tmp_path, "--remembers", remembers) as device:
+            known = await device.ask("synchronize", "vm.web-1", life=2)
+            assert (known.remembers, known.last) == (told, answers[2].last)
+            assert [(each.ticket, each.applied, each.reason) for each in known.recent] == [
+                (answers[0].last, True, None), (answers[1].last, False, answers[1].reason)
+            ]  # fmt: skip
+            again = await device.call("vm.web-1", "create", ticket=answers[1].last, life=2)
+            assert (again.status, again.reason) == ("refused", answers[1].reason)
+            assert (await device.ask("observe", "vm.web-9")).remembers == int(remembers)
+            await device.end(signal.SIGKILL)
+
+
+async def test_a_file_of_a_version_that_remembered_one_ticket_is_read(tmp_path: Path) -> None:
+    async with simulator(tmp_path) as device:
+        await device.host()
+        await device.vm("web-1")
+        stopped = await device.applied("vm.web-1", "stop")
+    with contextlib.closing(sqlite3.connect(device.data)) as books:
+        books.execute("DROP TABLE memories")
+    async with simulator(tmp_path) as again:
+        told = await again.ask("synchronize", "vm.web-1", life=2)
+        assert (told.last, told.last_applied, told.remembers, told.recent) == (stopped.last, True, 8, [])
+        again.ticket = device.ticket
+        await again.applied("vm.web-1", "start", life=2)
+        assert [known.ticket for known in (await again.ask("observe", "vm.web-1")).recent] == [stopped.last]
+        assert again.judged() == {}

@@ -44,9 +44,30 @@ async def test_memory_outlives_the_object(device: Simulator) -> None:
     created = (await device.vm("web-1")).last
     destroyed = (await device.applied("vm.web-1", "destroy")).last
     late = await device.call("vm.web-1", "create", host="host-1", ticket=created)
-    assert (late.status, late.last) == ("older", destroyed)
+    assert (late.status, late.last, late.recent) == ("applied", destroyed, []), "from memory, told alone"
     told = await device.ask("synchronize", "vm.web-1", life=2)
     assert (told.exists, told.last, told.last_applied) == (False, destroyed, True)
+    assert (told.remembers, [(known.ticket, known.applied) for known in told.recent]) == (8, [(created, True)])
+
+
+@pytest.mark.parametrize("remembers", [1, 3])
+async def test_it_remembers_as_many_tickets_as_it_was_told(tmp_path: Path, remembers: int) -> None:
+    async with simulator(tmp_path, "--remembers", str(remembers)) as device:
+        await device.host()
+        await device.vm("web-1")
+        answers = [await device.call("vm.web-1", operation) for operation in ("start", "stop", "start", "start")]
+        assert [answer.status for answer in answers] == ["refused", "applied", "applied", "refused"]
+        assert len({answers[0].reason, answers[1].reason, answers[3].reason}) == 2 and answers[0].reason is not None
+        told = await device.ask("observe", "vm.web-1")
+        assert told.remembers == remembers
+        kept = [answer.last for answer in answers[4 - remembers : 3]]
+        assert [known.ticket for known in told.recent] == kept
+        for number, answer in enumerate(answers):
+            again = await device.call("vm.web-1", "destroy", ticket=answer.last, life=2)
+            expected = (answer.status, answer.reason) if number >= 4 - remembers else ("older", again.reason)
+            assert (again.status, again.reason) == expected
+        assert (await device.ask("observe", "vm.web-1")).exists
+        assert device.judged() == {}
 
 
 async def test_a_life_does_not_rise_under_a_call_in_progress(device: Simulator) -> None:
@@ -170,7 +191,7 @@ async def test_a_late_isolation_of_an_older_life_finds_its_host_made_anew(device
     await device.host(life=2, owner="agent-2")
     assert (await device.wire.ask(**late)).status == "fenced"
     same_life = late | {"life": 2, "owner": "agent-2"}
-    assert (await device.wire.ask(**same_life)).status == "older"
+    assert (await device.wire.ask(**same_life)).status == "applied", "from memory"
     assert not (await device.ask("observe", "host.host-1")).isolated
     await device.vm("web-1")
 

@@ -12,8 +12,8 @@ KNOWN = (
         "a remembered isolation is believed without its fence",
         "6.isolated",
         S + "device_memory.py",
-        '        if unit.operation == "isolate" and not answer.isolated:',
-        "        if False:",
+        '    if unit.operation == "isolate" and answer.last == unit.ticket and not answer.isolated:',
+        "    if False:",
         (ISOLATION,),
     ),
     Mutant(

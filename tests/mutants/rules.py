@@ -17,9 +17,6 @@ class Rule(NamedTuple):
     none: str = ""
 
 
-W1 = "calling a resource ahead (W > 1) is not built: one outcome of a resource is on its way at most"
-W1_SAME = "with W = 1 the line is that of "
-
 PROTOCOL = (
     Rule("S1.placed", "`placed` begins a life"),
     Rule("S1.crashed", "`crashed` begins a life, and what was sent to the one before is void"),
@@ -63,11 +60,12 @@ PROTOCOL = (
     Rule("H10", "what is replaced while the bucket is read is read from the log"),
     Rule("H15", "what existed is made again where it arrives, once"),
     Rule("H16", "one event of a resource on its way at a time"),
-    Rule("S13.uncommitted", "at most W uncommitted", W1),
-    Rule("S13.stop", "answers stop the pipeline", W1),
-    Rule("S13.carries", "`handed_off` carries W tickets", W1),
-    Rule("S13.removed", "`removed` on the last of W only", W1_SAME + "S2.removed"),
-    Rule("S13.order", "appends of a resource stay in order", W1_SAME + "H16"),
+    Rule("S13.memory", "a device that says so remembers its last W tickets, each with its outcome, beyond the object"),
+    Rule("S13.uncommitted", "a call ahead makes the device forget nothing that is not stored: at most W"),
+    Rule("S13.stop", "what is answered without a call is stored before anything is called"),
+    Rule("S13.carries", "all W tickets go with what is handed off, until each is answered"),
+    Rule("S13.removed", "nothing is called past what gives its address back"),
+    Rule("S13.order", "appends of a resource are stored in their order, or not at all"),
     Rule(
         "S3.standstill",
         "a life begins at `removed` instead of S3",

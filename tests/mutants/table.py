@@ -187,17 +187,17 @@ MUTANTS = (
         "a mark before the device",
         "S6.device",
         S + "process_step.py",
-        "    if row.device_last == unit.ticket:\n",
+        "    if known is not None:\n",
         "    if unit.mark is not None:\n        return Conclude(unit.mark.outcome, unit.mark.reason)\n"
-        "    if row.device_last == unit.ticket:\n",
+        "    if known is not None:\n",
         (TAKES, POD_UNIT, POD),
     ),
     Mutant(
         "the device's memory is not used",
         "S6.device memory",
         S + "process_step.py",
-        "if row.device_last == unit.ticket:",
-        "if False:",
+        "    if known is not None:\n",
+        "    if False:\n",
         (TAKES, POD_UNIT, POD),
     ),
     Mutant(
@@ -212,9 +212,10 @@ MUTANTS = (
         "the next before the outcome is in",
         "R2.commit",
         S + "pod_processes.py",
-        "            self._log.answer(row, outcome, reason, now_s)\n            return\n",
-        "            self._log.answer(row, outcome, reason, now_s)\n"
-        "            self._on_answered(row, Phase.READY, now_s)\n            return\n",
+        "            self._log.answer(row, outcome, reason, now_s, called=True)\n"
+        "            self._go_ahead(row, now_s)\n            return\n",
+        "            self._log.answer(row, outcome, reason, now_s)\n            row.become_answered()\n"
+        "            row.phase = Phase.READY\n            self.advance(row, now_s)\n            return\n",
         (TAKES, POD_UNIT, POD),
     ),
     Mutant(

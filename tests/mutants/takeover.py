@@ -5,6 +5,7 @@ from tests.mutants.table import CHILDREN, GUARDS, POD, POD_UNIT, TAKES, UNPLACED
 ISOLATION = "tests/unit/test_supervision_isolation.py"
 ISOLATION_ZONE = "tests/unit/test_supervision_isolation_zone.py"
 TABLE = "tests/integration/test_device_table.py"
+WAITS = "tests/integration/test_bus_appender.py::test_what_a_resource_says_next_waits_for_what_was_lost_on_its_way"
 CLOSED = "tests/integration/test_closed_connections.py"
 CUT_OFF = "tests/scenarios/test_cut_off_supervisor.py"
 MOVES = "tests/unit/test_supervision_moves.py"
@@ -18,8 +19,8 @@ TAKEOVER = (
         "what may have begun is tried again",
         "6.isolated",
         S + "isolation.py",
-        "    return answer is None or answer.last < unit.ticket <= answer.begun\n",
-        "    return False\n",
+        "    return Doubt(1, 0) if answer.begun > answer.last and answer.begun >= unit.ticket else NO_DOUBT\n",
+        "    return NO_DOUBT\n",
         (ISOLATION,),
     ),
     Mutant(
@@ -34,8 +35,8 @@ TAKEOVER = (
         "a unit in doubt is not answered",
         "6.isolated",
         S + "unplaced_step.py",
-        "came is not None and came.last_unknown and came.ticket == unit.ticket",
-        "False",
+        "    if is_in_doubt(row, unit):\n",
+        "    if False:\n",
         (ISOLATION_ZONE,),
     ),
     Mutant(
@@ -340,25 +341,25 @@ TAKEOVER = (
         "`removed` although more was answered",
         "S2.removed",
         S + "pod_log.py",
-        "removed = not row.exists and row.device_last <= ticket",
-        "removed = not row.exists",
+        "return not row.exists and row.device_last <= unit.ticket",
+        "return not row.exists",
         (TAKES, POD_UNIT, POD),
     ),
     Mutant(
         "the ticket of `handed_off` is not used",
         "S7.ticket",
         S + "unplaced_step.py",
-        "came is not None and came.last is not None and came.last.ticket == unit.ticket",
-        "False",
+        "    if known is not None:\n",
+        "    if False:\n",
         (UNPLACED, MOVES),
     ),
     Mutant(
         "two events of a resource in flight",
         "H16",
-        R + "owner_loop.py",
-        "        if key in self._uncommitted:\n            self._uncommitted[key].append(effect)\n            return\n",
-        "        if key in self._uncommitted:\n            self._send_append(key, effect)\n            return\n",
-        (GUARDS,),
+        "libs/treeward/bus/appender.py",
+        "            held = self._held.get(call.resource)\n            if held is None:\n",
+        "            held = None\n            if held is None:\n",
+        (WAITS,),
     ),
     Mutant(
         "the device forgets with the object",

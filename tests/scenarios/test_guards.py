@@ -272,7 +272,8 @@ def test_the_simulated_device_remembers_what_it_has_answered_for_longer_than_the
         answers: list[Answer] = []
         copy: dict[str, Any] = {"zone": ZONE, "kind": "vm", "id": "one", "verb": "call", "operation": "create"}
         copy |= {"life": created.life, "owner": "agent-1", "ticket": created.ticket, "host": created.host}
-        device = centre.device_of("pod-1")
+        device, carried_out = centre.device_of("pod-1"), len(centre.books.entries)
         device.handle(1, copy | {"owner": device.records[f"{ZONE}.vm.one"].owner}, answers.append)
         centre.run_for(1.0)
-        assert [answer.status for answer in answers] == [Status.OLDER]
+        assert [(answer.status, answer.exists) for answer in answers] == [(Status.APPLIED, False)]
+        assert len(centre.books.entries) == carried_out

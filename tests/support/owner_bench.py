@@ -23,6 +23,8 @@ class OwnerBench(ABC, Generic[Owner]):
         self.now_s = 0.0
         self.owner = owner
         self.epoch = epoch
+        self.begins_at = epoch
+        """The log is empty up to here."""
         self.limits = limits
         self.units = units
         """key -> ticket -> operation: what is in WORK."""
@@ -39,7 +41,7 @@ class OwnerBench(ABC, Generic[Owner]):
     @property
     def last(self) -> int:
         """The last position of the log."""
-        return self.epoch + len(self.log)
+        return self.begins_at + len(self.log)
 
     @abstractmethod
     def as_seen(self, key: str, up_to: int) -> tuple[int, int] | None:

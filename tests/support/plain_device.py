@@ -8,13 +8,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-FRESH = {"high": 0, "owner": None, "last": 0, "applied": False, "why": None, "begun": 0, "called_in": 0}
+FRESH: dict[str, Any] = {
+    "high": 0, "owner": None, "last": 0, "applied": False, "why": None, "begun": 0, "called_in": 0, "recent": [],
+}  # fmt: skip
 
 
 class PlainDevice:
-    def __init__(self, file: Path, broken: str = "") -> None:
+    def __init__(self, file: Path, broken: str = "", remembers: int = 3) -> None:
         self.file = file
         self.broken = broken
+        self.remembers = remembers
         self.slow_s = 0.0
         self.port = 0
         self.tasks: set[asyncio.Task[None]] = set()
@@ -49,6 +52,10 @@ class PlainDevice:
         await self.stop()
         if self.broken == "restart-memory":
             self.file.unlink()
+        if self.broken == "ahead-restart":
+            held = json.loads(self.file.read_text())
+            held["records"] = {key: record | {"recent": []} for key, record in held["records"].items()}
+            self.file.write_text(json.dumps(held))
         await self.start()
 
     def save(self) -> None:
@@ -127,6 +134,8 @@ class PlainDevice:
             "last_applied": record["applied"], "last_reason": record["why"], "begun": record["begun"],
             "exists": exists, "definition": self.objects.get(key),
             "isolated": key.split(".")[1] == "host" and key.split(".")[2] in self.isolated,
+            "remembers": self.remembers,
+            "recent": record["recent"][::-1] if self.broken == "recent" else record["recent"],
         }  # fmt: skip
 
     async def act(self, asked: dict[str, Any], writer: asyncio.StreamWriter) -> dict[str, Any]:
@@ -184,16 +193,26 @@ class PlainDevice:
         self.save()
         return self.tell(key, "ok")
 
-    async def call(
-        self, key: str, record: dict[str, Any], asked: dict[str, Any], writer: asyncio.StreamWriter
-    ) -> dict[str, Any]:
+    def from_memory(self, key: str, record: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any] | None:
         ticket = asked["ticket"]
         if ticket == record["last"] and not (self.broken == "remembered" and asked["operation"] == "destroy"):
             if self.broken == "isolate-again" and asked["operation"] == "isolate":
                 self.isolate(asked["id"])
             return self.tell(key, "applied" if record["applied"] else "refused", record["why"])
-        if ticket < record["last"] and self.broken != "older":
-            return self.tell(key, "older")
+        for known in record["recent"]:
+            if known["ticket"] == ticket:
+                if self.broken == "ahead-runs-again":
+                    return None
+                told = self.last_of(record) if self.broken == "ahead" else known
+                return self.tell(key, "applied" if told["applied"] else "refused", told["reason"])
+        return self.tell(key, "older") if ticket < record["last"] and self.broken != "older" else None
+
+    async def call(
+        self, key: str, record: dict[str, Any], asked: dict[str, Any], writer: asyncio.StreamWriter
+    ) -> dict[str, Any]:
+        ticket = asked["ticket"]
+        if (known := self.from_memory(key, record, asked)) is not None:
+            return known
         if key in self.running and self.broken not in {"serial", "busy"}:
             running, answer, _ = self.running[key]
             if running != ticket or self.broken == "joined":
@@ -240,7 +259,11 @@ class PlainDevice:
             del self.objects[key]
         remembered = not (why and self.broken == "refused") and not (self.broken == "lost-call" and writer.is_closing())
         if remembered:
-            record |= {"last": asked["ticket"], "applied": why is None, "why": why}
+            known = [*record["recent"], *([self.last_of(record)] if record["last"] else [])]
+            kept = 0 if self.broken == "ahead-forgets" else self.remembers - 1
+            record |= {"last": asked["ticket"], "applied": why is None, "why": why, "recent": known[-kept:][:kept]}
+        if self.broken == "ahead-outlives" and not wanted:
+            record["recent"] = []
         if self.broken == "outlives" and not wanted:
             del self.records[key]
         if self.broken != "restart-race":
@@ -248,6 +271,9 @@ class PlainDevice:
         said = self.tell(key, "applied" if why is None else "refused", why)
         answer.set_result(said)
         return said
+
+    def last_of(self, record: dict[str, Any]) -> dict[str, Any]:
+        return {"ticket": record["last"], "applied": record["applied"], "reason": record["why"]}
 
     def restore(self, key: str, definition: Any) -> None:
         if self.broken != ("restore" if key in self.objects else "restores-nothing"):

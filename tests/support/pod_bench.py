@@ -1,6 +1,7 @@
 """A pod owner on a bench: an honest device, and an eye on every call and answer."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from tests.support.owner_bench import OwnerBench
 
@@ -14,7 +15,9 @@ from treeward.supervision.pod_owner import PodOwner
 EPOCH = 10
 KEYS = ("vm.a", "vm.b")
 OPERATIONS = ("create", "kick", "kick", "destroy", "create", "kick", "pause", "destroy")
-LIMITS = Limits(window=3, call_timeout_s=5.0, idle_row_s=2.0, restarts_max=3, restart_period_s=10.0, backoff_s_max=1.0)
+LIMITS = Limits(
+    window=3, call_timeout_s=5.0, idle_row_s=2.0, restarts_max=3, restart_period_s=10.0, backoff_s_max=1.0, ahead_max=8
+)
 
 
 @dataclass
@@ -22,6 +25,8 @@ class Request:
     """A device request that is on its way or in progress."""
 
     effect: Call | Synchronize
+    owner: PodOwner
+    """Who asks."""
     begun: bool = False
     """The device has begun it; only its end is outstanding."""
 
@@ -29,17 +34,19 @@ class Request:
 class Bench(OwnerBench[PodOwner]):
     """Both resources were placed in pod-1 after the claim; each has eight units in WORK."""
 
-    def __init__(self) -> None:
+    def __init__(self, remembers: int = 1) -> None:
         units = {
             key: {number * 2 + index: op for number, op in enumerate(OPERATIONS, 1)} for index, key in enumerate(KEYS)
         }
-        super().__init__(PodOwner("zone-a", "pod-1", EPOCH, LIMITS), EPOCH, LIMITS, units)
-        self.records = {key: DeviceRecord() for key in KEYS}
+        super().__init__(PodOwner("zone-a", "pod-1", EPOCH, LIMITS, ahead=8), EPOCH, LIMITS, units)
+        self.records = {key: DeviceRecord(remembers=remembers) for key in KEYS}
         self.exists = dict.fromkeys(KEYS, False)
         self.requests: list[Request] = []
         self.abandoned: set[int] = set()
         self.called: set[tuple[str, int, int]] = set()
         """(key, life, ticket) of every call that was ever asked for."""
+        self.called_ahead = 0
+        """Calls while the outcome of an earlier unit was on its way."""
         self.applied: set[tuple[str, int]] = set()
         for key in KEYS:
             self.store(self.event(key, EventType.PLACED, life=1, pod="pod-1", host="host-1", reserves={}))
@@ -50,6 +57,8 @@ class Bench(OwnerBench[PodOwner]):
         """(life, answered, here) of a resource as the log has it up to a position."""
         life, answered, here = 0, 0, False
         for position, event in self.log:
+            if event.type is EventType.CLAIMED and position <= up_to:
+                life = position
             if event.key == key and position <= up_to:
                 answered = event.answered
                 here = event.pod is not None and not event.removed
@@ -62,6 +71,8 @@ class Bench(OwnerBench[PodOwner]):
         return (life, answered) if here else None
 
     def check_stored(self, event: Event) -> None:
+        if event.type is EventType.CLAIMED:
+            return
         answered = self.state(event.key, self.last)[1] if self.log else 0
         if event.is_outcome:
             assert event.ticket is not None
@@ -73,6 +84,16 @@ class Bench(OwnerBench[PodOwner]):
             assert event.answered == answered, f"{event.type} says {event.answered} is answered, not {answered}"
 
     # what may happen
+
+    def take_over(self, stored: int) -> None:
+        """Another claims the pod: of what was on its way to the log the first few are stored, and nobody is told."""
+        for append in self.appends[: stored % (len(self.appends) + 1)]:
+            for event in append.events:
+                self.store(event.model_copy(deep=True))
+        self.appends.clear()
+        self.fetches.clear()
+        self.epoch = self.store(self.event("pod.pod-1", EventType.CLAIMED, life=0))
+        self.owner = PodOwner("zone-a", "pod-1", self.epoch, LIMITS, ahead=8)
 
     def device(self, index: int, fate: str) -> None:
         """The device takes a step with one of the requests; `fate` decides what becomes of it."""
@@ -95,7 +116,8 @@ class Bench(OwnerBench[PodOwner]):
                 record.become_begun(life=effect.life, owner=owner, ticket=effect.message.ticket)
                 request.begun = True
             elif decision is Decision.REMEMBERED:
-                self._answer(request, Status.APPLIED if record.applied else Status.REFUSED, fate)
+                applied = record.recall(effect.message.ticket).applied
+                self._answer(request, Status.APPLIED if applied else Status.REFUSED, fate)
             else:
                 self._answer(
                     request, Status(decision.name.lower()) if decision is not Decision.JOIN else Status.BUSY, fate
@@ -119,12 +141,14 @@ class Bench(OwnerBench[PodOwner]):
     def _answer(self, request: Request, status: Status, fate: str) -> None:
         self.requests.remove(request)
         effect = request.effect
-        if fate == "lose" or effect.token in self.abandoned:
+        if fate == "lose" or request.owner is not self.owner or effect.token in self.abandoned:
             return
         record, exists = self.records[effect.key], self.exists[effect.key]
+        memory: dict[str, Any] = {"remembers": record.remembers, "recent": list(record.recent)}
         answer = Answer(
             seq=effect.token, status=status, high=record.high, owner=record.owner, last=record.last,
             last_applied=record.applied, begun=record.begun, exists=exists, definition={} if exists else None,
+            **(memory if isinstance(effect, Synchronize) else {}),
         )  # fmt: skip
         self.owner.on_answer(effect.key, effect.token, answer, self.now_s)
         self.collect()
@@ -145,9 +169,9 @@ class Bench(OwnerBench[PodOwner]):
         match effect:
             case Call():
                 self._check_call(effect)
-                self.requests.append(Request(effect))
+                self.requests.append(Request(effect, self.owner))
             case Synchronize():
-                self.requests.append(Request(effect))
+                self.requests.append(Request(effect, self.owner))
             case Append():
                 for event in effect.events:
                     self._check_event(event)
@@ -160,12 +184,19 @@ class Bench(OwnerBench[PodOwner]):
         assert here, "a call for what is not here"
         assert call.life == life, "a call in a life that is not the present one"
         assert self.records[key].high >= life, "a call in a life that the device has not accepted"
-        assert not any(unit for unit in self.units[key] if answered < unit < ticket), "a unit before it is unanswered"
+        said = [event for each in self.appends for event in each.events if event.key == key and event.is_outcome]
+        tickets = {event.ticket for event in said}
+        before = {unit for unit in self.units[key] if answered < unit < ticket}
+        assert before <= tickets, "a unit before it is unanswered"
         assert ticket > answered, "a call for what is answered"
         assert (key, life, ticket) not in self.called, "two calls in one life"
-        assert not any(each.events[-1].key == key and each.events[-1].is_outcome for each in self.appends), (
-            "a call while an outcome is on its way"
-        )
+        if said:
+            record = self.records[key]
+            known = {record.last, *(each.ticket for each in record.recent)}
+            assert tickets <= known, "a call while an outcome that the device has not told is on its way"
+            assert len(said) < min(record.remembers, self.limits.ahead_max), "its answer makes the device forget"
+            assert not any(event.removed for event in said), "a call while the address is being given back"
+            self.called_ahead += 1
         self.called.add((key, life, ticket))
 
     def _check_event(self, event: Event) -> None:
@@ -173,8 +204,8 @@ class Bench(OwnerBench[PodOwner]):
             return
         assert event.ticket is not None
         record = self.records[event.key]
-        if record.last == event.ticket:
-            expected = EventType.COMPLETED if record.applied else EventType.FAILED
+        if event.ticket == record.last or any(each.ticket == event.ticket for each in record.recent):
+            expected = EventType.COMPLETED if record.recall(event.ticket).applied else EventType.FAILED
             assert event.type is expected, f"{event.type}, but the device remembers {expected}"
             return
         assert record.high >= event.life, "answered in a life that the device has not accepted"

@@ -20,6 +20,8 @@ class Proxy:
     """Lose the next chunk to a client that holds these bytes; small messages sent one by one are chunks."""
     accepted: int = 0
     """Links that clients have made so far."""
+    lose_to_server_once: bytes | None = None
+    """The same in the other direction."""
     links: set[asyncio.StreamWriter] = field(default_factory=set)
     lost_bytes: int = 0
 
@@ -61,6 +63,10 @@ class Proxy:
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, to_server: bool) -> None:
         while data := await reader.read(65536):
             if self.lose_to_server if to_server else self.lose_to_client:
+                self.lost_bytes += len(data)
+                continue
+            if to_server and self.lose_to_server_once is not None and self.lose_to_server_once in data:
+                self.lose_to_server_once = None
                 self.lost_bytes += len(data)
                 continue
             if not to_server and self.lose_to_client_once is not None and self.lose_to_client_once in data:

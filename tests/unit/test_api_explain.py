@@ -268,6 +268,11 @@ def test_a_called_unit_waits_for_the_device_and_is_in_doubt_meanwhile() -> None:
     assert answer.state.doubt is not None
 
 
+def test_a_unit_that_was_called_ahead_says_how_many_outcomes_before_it_are_not_stored() -> None:
+    answer = at_owner(phase="called", ticket=12, operation="stop", taken_s=3.0, called_s=2.1, ahead=3)
+    assert "It was called ahead: 3 outcomes before it are on their way to the log." in said(answer)
+
+
 def test_an_unreachable_device() -> None:
     answer = at_owner(
         phase="synchronizing", ticket=12, device="tcp://10.0.0.1:7447", link="connecting", link_error="refused"

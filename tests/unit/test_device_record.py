@@ -1,6 +1,7 @@
 """PROTOCOL table 4, one sentence each."""
 
 from treeward.runtime.device_record import Decision, DeviceRecord
+from treeward.schemas.device import Remembered
 
 
 def after(*calls: tuple[int, int], applied: bool = True) -> DeviceRecord:
@@ -61,6 +62,50 @@ def test_a_refusal_is_remembered_like_an_effect() -> None:
     record = after((5, 9), applied=False)
     assert record.decide_call(life=5, owner="agent-1", ticket=9) is Decision.REMEMBERED
     assert (record.last, record.applied, record.reason) == (9, False, "no room")
+
+
+def answering(remembers: int, *tickets: int) -> DeviceRecord:
+    """A record that has answered these, the even ones applied, the odd ones refused for a reason of their own."""
+    record = DeviceRecord(remembers=remembers)
+    for ticket in tickets:
+        record.become_begun(life=5, owner="agent-1", ticket=ticket)
+        record.become_answered(applied=ticket % 2 == 0, reason=f"no room for {ticket}")
+    return record
+
+
+def test_each_of_the_last_tickets_is_answered_as_it_was() -> None:
+    record = answering(3, 4, 7, 8, 11)
+    for life, owner in ((5, "agent-1"), (6, "agent-2")):
+        for ticket in (7, 8, 11):
+            assert record.decide_call(life=life, owner=owner, ticket=ticket) is Decision.REMEMBERED
+    assert record.recall(7) == Remembered(ticket=7, applied=False, reason="no room for 7")
+    assert record.recall(8) == Remembered(ticket=8, applied=True)
+    assert record.recall(11) == Remembered(ticket=11, applied=False, reason="no room for 11")
+    assert record.recent == (record.recall(7), record.recall(8))
+
+
+def test_the_one_before_the_last_tickets_is_older_and_so_is_what_was_never_called() -> None:
+    record = answering(3, 4, 7, 8, 11)
+    for ticket in (4, 3, 5, 9, 10):
+        assert record.decide_call(life=5, owner="agent-1", ticket=ticket) is Decision.OLDER
+
+
+def test_what_is_remembered_is_answered_while_the_next_is_in_progress() -> None:
+    record = answering(2, 4, 7)
+    record.become_begun(life=5, owner="agent-1", ticket=8)
+    assert record.decide_call(life=5, owner="agent-1", ticket=4) is Decision.REMEMBERED
+    assert record.decide_call(life=5, owner="agent-1", ticket=8) is Decision.JOIN
+    record.become_broken_off()
+    assert [known.ticket for known in record.recent] == [4], "what ended halfway displaces nothing"
+
+
+def test_what_is_found_to_have_taken_effect_displaces_the_oldest() -> None:
+    record = answering(2, 4, 7)
+    record.become_begun(life=5, owner="agent-1", ticket=8)
+    record.become_broken_off()
+    record.become_found_applied()
+    assert (record.last, [known.ticket for known in record.recent]) == (8, [7])
+    assert record.decide_ticket(4) is Decision.OLDER
 
 
 def test_an_older_ticket_is_refused() -> None:

@@ -70,6 +70,28 @@ def test_the_answer_to_the_copy_counts_when_the_first_is_never_given() -> None:
     assert 10 < sum(told) < 20  # without copies one in two is never answered
 
 
+@pytest.mark.parametrize("remembers", [1, 2, 8])
+def test_it_remembers_as_many_tickets_as_its_plan_says(remembers: int) -> None:
+    way = Way()
+    way.device.remembers = remembers
+    for ticket in (1, 2, 3):  # the second and the third are refused: it exists
+        way.link.request({**CREATE, "ticket": ticket}, way.told.append)
+        way.wait()
+    way.link.request({**CREATE, "verb": "synchronize", "life": 2}, way.told.append)
+    way.wait()
+    for ticket in (1, 2, 3):
+        way.link.request({**CREATE, "ticket": ticket, "life": 2}, way.told.append)
+        way.wait()
+    applied, refused, last, synchronized, *again = way.told
+    assert (applied.recent, last.remembers, synchronized.remembers) == ([], 1, remembers), "told by synchronize only"
+    assert [known.ticket for known in synchronized.recent] == [1, 2][max(0, 3 - remembers) :]
+    assert [answer.status for answer in again] == ["older", "older", "older"][remembers:] + [
+        answer.status for answer in (applied, refused, last)[max(0, 3 - remembers) :]
+    ]
+    assert (applied.status, refused.status) == ("applied", "refused")
+    assert len(way.device.books.entries) == 3
+
+
 @pytest.mark.parametrize("ended", ["cancelled", "dead"])
 def test_what_comes_after_the_request_was_given_up_is_told_nobody(ended: str) -> None:
     way = Way()

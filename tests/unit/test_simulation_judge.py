@@ -12,7 +12,7 @@ from treeward.runtime import codec
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT
 from treeward.schemas.device import Answer, Status
-from treeward.schemas.events import Drift, Event, EventType, Verdict
+from treeward.schemas.events import DeviceOutcome, Drift, Event, EventType, Verdict
 from treeward.schemas.policies import OnDrift
 from treeward.schemas.streams import Retention
 from treeward.simulation.device import Books, SimulatedDevice
@@ -215,6 +215,24 @@ def test_a_call_before_what_it_was_to_wait_for(court: Court) -> None:
     assert court.rules == ["after"]
 
 
+@pytest.mark.parametrize(("remembers", "ahead", "broken"), [(1, 1, False), (1, 2, True), (3, 3, False), (3, 4, True)])
+def test_a_device_forgets_what_is_not_stored(court: Court, remembers: int, ahead: int, broken: bool) -> None:
+    court.devices[HERE].remembers = remembers
+    court.create()
+    for number in range(ahead):
+        court.call("stop" if number % 2 == 0 else "start", court.submit("stop" if number % 2 == 0 else "start"))
+    assert court.rules == (["forgotten before it was stored"] if broken else [])
+
+
+def test_a_refusal_is_forgotten_like_an_effect(court: Court) -> None:
+    court.devices[HERE].remembers = 1
+    court.create()
+    court.begin("create", court.submit("create"))
+    court.wait()
+    court.call("stop", court.submit("stop"))
+    assert court.rules == ["forgotten before it was stored"]
+
+
 def test_a_call_behind_a_pause(court: Court) -> None:
     court.submit("pause")
     court.begin("create", court.submit("create"))
@@ -295,6 +313,48 @@ def test_in_doubt_and_says_so(court: Court) -> None:
     court.say(EventType.HANDED_OFF, ticket=ticket, last_unknown=True)
     court.answer(EventType.FAILED, ticket, verdict=Verdict.MAYBE_STARTED)
     assert court.rules == []
+
+
+@pytest.mark.parametrize("left", [2, 1])
+def test_what_was_called_ahead_is_in_doubt_as_well(court: Court, left: int) -> None:
+    """So many units as `in_doubt` says may have taken effect where nobody can be asked any more."""
+    create, stop = court.submit("create"), court.submit("stop")
+    court.call("create", create)
+    court.call("stop", stop)
+    court.say(EventType.HANDED_OFF, ticket=create, in_doubt=left)
+    court.answer(EventType.FAILED, create, verdict=Verdict.MAYBE_STARTED, in_doubt=left - 1)
+    court.answer(EventType.FAILED, stop, verdict=Verdict.MAYBE_STARTED)
+    assert court.rules == ([] if left == 2 else ["effect of what is not completed"])
+
+
+def test_what_is_remembered_is_not_in_doubt(court: Court) -> None:
+    create, stop = court.submit("create"), court.submit("stop")
+    court.call("create", create)
+    known = DeviceOutcome(ticket=create, applied=True)
+    court.say(EventType.HANDED_OFF, ticket=create, last=known, in_doubt=1)
+    court.answer(EventType.FAILED, create, verdict=Verdict.MAYBE_STARTED, in_doubt=1)
+    court.answer(EventType.CANCELLED, stop)
+    assert court.rules == ["effect of what is not completed", "certain of what nobody knows"]
+
+
+def test_a_pause_is_never_in_doubt(court: Court) -> None:
+    pause = court.submit("pause")
+    court.say(EventType.HANDED_OFF, ticket=pause, in_doubt=1)
+    court.answer(EventType.COMPLETED, pause)
+    assert court.rules == []
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_of_a_host_in_an_isolated_pod_nobody_knows(court: Court, isolated: bool) -> None:
+    spec = {"pod": "pod-1", "cpus": 1, "memory_mib": 1}
+    ticket = court.submit("create", "host.host-1", spec=spec)
+    called = court.begin("create", ticket, kind="host", id="host-1", spec=spec)
+    court.wait()
+    assert [answer.status for answer in called] == [Status.APPLIED]
+    court.say(EventType.READY, "pod.pod-1", isolated=isolated)
+    court.say(EventType.PLACED, "host.host-1", pod="pod-1", ticket=ticket)
+    court.answer(EventType.FAILED, ticket, "host.host-1", verdict=Verdict.MAYBE_STARTED, removed=True)
+    assert court.rules == ([] if isolated else ["effect of what is not completed"])
 
 
 def test_failed_and_yet_it_took_effect(court: Court) -> None:

@@ -9,7 +9,10 @@ the first message and is evaluated at the commit.
 **Several drafts in one call** appear to readers as all of them or the first ones. In a batch they commit together. On
 one replica the second is sent when the first is acknowledged (0.2 ms, while other calls go on), because a server may
 refuse one of two pipelined messages for a passing reason and take the next; more than `CHAIN_MAX` of them are a batch.
-On one replica calls in flight are not ordered among one another: an owner has one uncommitted call for each resource.
+
+**Order.** On one replica calls in flight may be stored in any order: one may be refused for a passing reason, or lost
+with its link, and a later one taken. So a call is held back while another for the same resource is on its way: the last
+event of a resource is never older than one before it, and no outcome stands without those that came first (H16).
 
 **When an answer does not come** the same messages are sent again with the same message ids, on the same link after some
 seconds or on the next one at once: the server recognizes what it has. On one replica it checks the guard before the
@@ -76,7 +79,9 @@ class GuardedAppender:
         self._next_id = 0
         self._waiting: deque[Call] = deque()
         self._unsettled: deque[Call] = deque()
-        """Every call without a result, in the order in which `done` is owed."""
+        """Every call without a result, in the order in which `done` is owed; who waits for its turn holds up nobody."""
+        self._held: dict[str, deque[Call]] = {}
+        """On one replica: the resources with a call on its way, and the calls for them that wait for that."""
         self._in_flight: dict[int, Shipment] = {}
         self._batch: Shipment | None = None
         """The atomic batch in flight; nothing else is sent for the first time meanwhile."""
@@ -91,7 +96,7 @@ class GuardedAppender:
     # The interface
 
     def append(self, drafts: Sequence[Draft], done: Callable[[AppendResult], None]) -> None:
-        """Append `drafts` together; `done` is called once, later, in the order of the calls."""
+        """Append `drafts` together; `done` is called once, later, of calls for one resource in their order."""
         assert drafts, "nothing to append"
         if self._closed:
             return
@@ -118,6 +123,7 @@ class GuardedAppender:
             self._recall(shipment)
         self._in_flight.clear()
         self._waiting.clear()
+        self._held.clear()
         self._unsettled.clear()
 
     # Sending
@@ -145,14 +151,43 @@ class GuardedAppender:
             if self._waiting and not self._in_flight:
                 self._ship(self._take_batch())
             return
-        while self._waiting and self._batch is None and len(self._in_flight) < PIPELINE_MAX:
+        while self._may_go() and self._batch is None and len(self._in_flight) < PIPELINE_MAX:
             overflows = len(self._waiting) >= OVERFLOW_MIN
             self._ship(self._take_batch() if overflows else self._take_next())
+
+    def _may_go(self) -> bool:
+        """Whether the first call that waits may be sent; on one replica those that may not are put aside."""
+        waiting = self._waiting
+        if self._replicated:
+            return bool(waiting)
+        while waiting:
+            call = waiting[0]
+            if call.has_turn:
+                return True
+            held = self._held.get(call.resource)
+            if held is None:
+                self._held[call.resource] = deque()
+                call.has_turn = True
+                return True
+            call.parked = True
+            held.append(waiting.popleft())
+        return False
+
+    def _pass_turn(self, call: Call) -> None:
+        """A call is stored: the next one for its resource may go, before those that came later."""
+        held = self._held.get(call.resource)
+        if held:
+            following = held.popleft()
+            following.has_turn = True
+            self._waiting.appendleft(following)
+            self._unsettled.append(following)
+        elif held is not None:
+            del self._held[call.resource]
 
     def _take_batch(self) -> Shipment:
         """What waits, up to the server's limit for one batch; a call that does not fit whole is the next batch's."""
         shipment = Shipment(self._next_id)
-        while self._waiting:
+        while self._may_go():
             room = BATCH_MAX - len(shipment.drafts)
             if self._waiting[0].left > room and shipment.drafts:
                 break
@@ -214,15 +249,20 @@ class GuardedAppender:
                 self._waiting.appendleft(call)  # its next part, ahead of calls that have not begun
             else:
                 call.result = first + index
+                self._pass_turn(call)
         self._settle()
         self._advance()
 
     def _settle(self) -> None:
         unsettled = self._unsettled
-        while unsettled and unsettled[0].result is not None:
-            call = unsettled.popleft()
-            assert call.result is not None
-            if not self._closed:
+        while unsettled:
+            call = unsettled[0]
+            if call.result is None and not call.parked:
+                return
+            unsettled.popleft()
+            if call.parked:
+                call.parked = False
+            elif call.result is not None and not self._closed:
                 call.done(call.result)
 
     def _fail(self, failure: Refused | InDoubt) -> None:
@@ -234,6 +274,9 @@ class GuardedAppender:
             self._recall(shipment)
         self._in_flight.clear()
         self._waiting.clear()
+        for held in self._held.values():
+            self._unsettled.extend(held)
+        self._held.clear()
         for call in self._unsettled:
             if call.result is None:
                 call.result = failure

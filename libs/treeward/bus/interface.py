@@ -118,9 +118,11 @@ class Appender(Protocol):
     """Appends to one stream under one guard, in order, batching by itself what waits while one is in flight."""
 
     def append(self, drafts: Sequence[Draft], done: Callable[[AppendResult], None]) -> None:
-        """Append `drafts` together; `done` is called exactly once, in the order of the calls.
+        """Append `drafts` together; `done` is called exactly once, of calls for one resource in their order.
 
         Of several drafts readers see all, or the first ones only, never a later without an earlier one.
+        Calls for one resource (the subject of the first draft without its last token) are stored in their order or,
+        from the first that is not, not at all: of two outcomes the later never stands alone (PROTOCOL H16).
         After the first Refused or InDoubt every later one, also those already waiting, gets the same: an owner that was
         refused does not reason. The result is the position of the last draft; the earlier ones need not be adjacent.
         """

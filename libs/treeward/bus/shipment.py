@@ -12,11 +12,17 @@ from treeward.bus.wire import header_lines, publish_command
 class Call:
     """One `append`: its drafts, how many of them have been put on their way, and in the end its result."""
 
-    __slots__ = ("done", "drafts", "result", "shipped")
+    __slots__ = ("done", "drafts", "has_turn", "parked", "resource", "result", "shipped")
 
     def __init__(self, drafts: Sequence[Draft], done: Callable[[AppendResult], None]) -> None:
         self.drafts = drafts
         self.done = done
+        self.resource = drafts[0].subject.rpartition(".")[0]
+        """Whose events these are: calls for one resource are stored in their order."""
+        self.has_turn = False
+        """Whether all calls for its resource before it are stored."""
+        self.parked = False
+        """Whether it gave up its place among those that are owed an answer; it gets another one with its turn."""
         self.shipped = 0
         self.result: AppendResult | None = None
 

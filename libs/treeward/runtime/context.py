@@ -37,6 +37,7 @@ def limits_of(settings: Settings) -> Limits:
         credit=settings.credit,
         resend_s=settings.resend_s,
         resend_max_s=settings.resend_max_s,
+        ahead_max=settings.ahead_max,
         call_timeout_s=settings.call_timeout_s,
         restarts_max=settings.restarts_max,
         restart_period_s=settings.restart_period_s,

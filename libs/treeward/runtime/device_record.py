@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from treeward.schemas.address import Address
+from treeward.schemas.device import Remembered
 
 ISOLATE_IS_A_CALL = "to isolate a host is a call, with life, owner and ticket; this verb only opens it again (undo)"
 """What `isolate` without a fence is answered: late, it would fence a host that was made anew meanwhile (ADR 14)."""
@@ -33,7 +34,7 @@ class Decision(Enum):
     REMEMBERED = auto()
     """Answer from memory what this ticket was answered."""
     OLDER = auto()
-    """Refuse it: a higher ticket has been answered."""
+    """Refuse it: a higher ticket has been answered, and what became of this one is not remembered."""
     JOIN = auto()
     """This very ticket is in progress: answer when it is over, what it is answered."""
 
@@ -42,7 +43,8 @@ class Decision(Enum):
 class DeviceRecord:
     """The memory that an address has at its device: who may act, what was answered last, what is in progress.
 
-    All numbers are positions of a log (`life`) or of a WORK stream (tickets); 0 means none yet.
+    All numbers are positions of a log (`life`) or of a WORK stream (tickets); 0 means none yet. `remembers` may rise
+    when a record is read back, and never fall: its owner may rely on what the device has told.
     """
 
     high: int = 0
@@ -61,6 +63,10 @@ class DeviceRecord:
     """The life in which a call last began."""
     in_progress: int | None = None
     """The ticket of the call in progress."""
+    remembers: int = 1
+    """How many of the tickets answered last are remembered; the owner calls at most so many ahead of the log."""
+    recent: tuple[Remembered, ...] = ()
+    """Those remembered besides `last`, oldest first."""
 
     def decide_synchronize(self, *, life: int, owner: str) -> Decision:
         """Choose between FENCED, BUSY and ACCEPT."""
@@ -73,7 +79,7 @@ class DeviceRecord:
     def decide_call(self, *, life: int, owner: str, ticket: int) -> Decision:
         """Choose what becomes of a call; anything but ACCEPT.
 
-        A ticket is answered once: from memory if it is the last one, never if it is older. A call that finds another
+        A ticket is answered once: from memory if it is one of the last, never if it is older. A call that finds another
         ticket in progress is BUSY even in the same life, since calls on one address are serialized.
         """
         if self._is_fenced(life, owner):
@@ -86,6 +92,8 @@ class DeviceRecord:
         """The part of `decide_call` that is about the ticket alone: what a device without a fence would do."""
         if ticket == self.last:
             return Decision.REMEMBERED
+        if any(each.ticket == ticket for each in self.recent):
+            return Decision.REMEMBERED
         if ticket < self.last:
             return Decision.OLDER
         if ticket == self.in_progress:
@@ -93,6 +101,12 @@ class DeviceRecord:
         if self.in_progress is not None:
             return Decision.BUSY
         return Decision.RUN
+
+    def recall(self, ticket: int) -> Remembered:
+        """What a ticket was answered that is REMEMBERED."""
+        if ticket == self.last:
+            return Remembered(ticket=ticket, applied=self.applied, reason=self.reason)
+        return next(each for each in self.recent if each.ticket == ticket)
 
     def decide_make(self, *, life: int) -> bool:
         """Whether a synchronize of `life` may make what existed elsewhere: only before the first call of that life.
@@ -124,6 +138,7 @@ class DeviceRecord:
     def become_answered(self, *, applied: bool, reason: str | None = None) -> None:
         """The call in progress was applied, or refused with the device unchanged; either is remembered."""
         assert self.in_progress is not None
+        self._keep_last()
         self.last = self.in_progress
         self.applied = applied
         self.reason = None if applied else reason
@@ -143,6 +158,7 @@ class DeviceRecord:
     def become_found_applied(self) -> None:
         """What became of the call that ended halfway was found out: it had taken effect, the last step of it too."""
         assert self.in_progress is None and self.begun > self.last
+        self._keep_last()
         self.last = self.begun
         self.applied = True
         self.reason = None
@@ -156,6 +172,12 @@ class DeviceRecord:
                 return f"ticket {self.last} has been answered"
             case _:
                 return f"ticket {self.in_progress} is in progress"
+
+    def _keep_last(self) -> None:
+        """Another ticket becomes the last one: the one before is kept, and the oldest forgotten."""
+        if self.last:
+            known = (*self.recent, self.recall(self.last))
+            self.recent = known[max(0, len(known) - (self.remembers - 1)) :]
 
     def _is_fenced(self, life: int, owner: str) -> bool:
         if life < self.high:

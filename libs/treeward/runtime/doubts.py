@@ -1,6 +1,7 @@
 """How many units of a pod are in doubt, and for how long: counted when somebody scrapes, never while units pass.
 
-Only the first unanswered unit of a resource can be in doubt, so what was answered before it names it well enough.
+One of a resource is counted: calls go one after the other, and only until its device has spoken to a new owner may more
+of them be in doubt (those that were called ahead). What was answered before the first names it well enough.
 """
 
 from collections.abc import Callable, Mapping

@@ -94,8 +94,6 @@ class OwnerLoop:
         self._ticking = False
         self._requests: dict[int, int] = {}
         """Token of the fold -> number of the device request."""
-        self._uncommitted: dict[str, list[effects.Append]] = {}
-        """Resources with an event on its way to the log, and what is to follow it."""
         self._carrying = False
         self._now_s = 0.0
         """When what is being carried out was caused."""
@@ -172,26 +170,7 @@ class OwnerLoop:
     # --- log -----------------------------------------------------------------------------------------------------
 
     def _append(self, effect: effects.Append) -> None:
-        """Append, but never a second event of a resource while one is on its way (PROTOCOL H16).
-
-        Two in flight could be stored the other way round after a lost answer, and the last event of a resource would
-        say less than the one before: its unit would be sent, and answered, again.
-        """
-        key = effect.events[0].key
-        if key in self._uncommitted:
-            self._uncommitted[key].append(effect)
-            return
-        self._uncommitted[key] = []
-        self._send_append(key, effect)
-
-    def _next_append(self, key: str) -> None:
-        waiting = self._uncommitted[key]
-        if waiting:
-            self._send_append(key, waiting.pop(0))
-        else:
-            del self._uncommitted[key]
-
-    def _send_append(self, key: str, effect: effects.Append) -> None:
+        """Append; the appender stores the events of one resource in this order, or not at all (PROTOCOL H16)."""
         begun_s = self._now_s
         trace = self.telemetry.context_of(effect)
         drafts = [codec.draft_of(event, instance=self.context.instance, trace=trace) for event in effect.events]
@@ -211,7 +190,6 @@ class OwnerLoop:
             else:
                 self.telemetry.appended(effect, trace, begun_s, now_s)
                 self._now_s = now_s
-                self._next_append(key)
                 self.owner.on_appended(effect.token, result, now_s)
             self.carry_out(now_s)
 

@@ -35,6 +35,8 @@ class PodInCharge:
             claim.epoch,
             context.limits,
             isolated=claim.event.isolated,
+            answered=claim.event.answered,
+            ahead=claim.event.ahead,
             policies=claim.event.policies,
         )
         self._context = context

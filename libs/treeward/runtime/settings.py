@@ -23,6 +23,7 @@ from treeward.runtime.settings_types import (
     Token,
 )
 from treeward.schemas import streams
+from treeward.supervision.limits import AHEAD_MOST
 
 PREFIX = "TREEWARD_"
 FILE_VARIABLE = "TREEWARD_SETTINGS"
@@ -86,6 +87,11 @@ class Settings(BaseSettings):
     """Units of one resource that may be in its mailbox at once."""
     credit: int = Field(default=4096, ge=1)
     """Units that may be in the mailboxes of one pod at once."""
+
+    ahead_max: int = Field(default=1, ge=1, le=AHEAD_MOST)
+    """Units of one resource that are called before the outcome of the first is stored, with a device that remembers as
+    many tickets; 1: each outcome is stored before the next unit is called. More only once every program is of a version
+    that knows this setting (docs/upgrade.md)."""
 
     # recovery
     restarts_max: int = Field(default=5, ge=0)

@@ -26,6 +26,8 @@ class Summary(NamedTuple):
     units: int
     outcomes: dict[str, int]
     crashes: int
+    called_ahead: int
+    recalled: int
     virtual_s: float
     answered_after_s: float
 
@@ -43,6 +45,8 @@ def summarize(verdict: Verdict) -> Summary:
         verdict.units,
         verdict.outcomes,
         verdict.crashes,
+        verdict.called_ahead,
+        verdict.recalled,
         verdict.virtual_s,
         max(0.0, verdict.answered_s - verdict.healed_s),
     )
@@ -93,12 +97,14 @@ def _many(seeds: range, jobs: int) -> int:
     begun_s = told_s = time.monotonic()
     failed: list[Summary] = []
     outcomes: Counter[str] = Counter()
-    count = units = crashes = 0
+    count = units = crashes = ahead = recalled = 0
     virtual_s = slowest_s = 0.0
     for summary in run_seeds(seeds, jobs):
         count += 1
         units += summary.units
         crashes += summary.crashes
+        ahead += summary.called_ahead
+        recalled += summary.recalled
         virtual_s += summary.virtual_s
         slowest_s = max(slowest_s, summary.answered_after_s)
         outcomes.update(summary.outcomes)
@@ -114,6 +120,7 @@ def _many(seeds: range, jobs: int) -> int:
         f"{units} units, {crashes} crashes of processes, {len(failed)} seeds failed; "
         f"answered {slowest_s:.1f} s after the last fault at the latest"
     )
+    say(f"  {ahead} calls ahead of the log; {recalled} outcomes told by a device that had gone on meanwhile")
     say("  " + ", ".join(f"{name} {number}" for name, number in sorted(outcomes.items())))
     for summary in sorted(failed)[:STORIES_MAX]:
         plan, verdict = shrink(make_plan(summary.seed))

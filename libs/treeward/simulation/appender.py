@@ -1,7 +1,8 @@
 """An appender on the in-memory bus: in order, under one guard, each thing once, and honest about what it cannot know.
 
 It does what the appender on NATS does with one replica: messages are on their way at the same time, one may be refused
-for a passing reason and come behind later ones, answers may be lost, and in the end the owner may be in doubt.
+for a passing reason and come behind later ones, answers may be lost, and in the end the owner may be in doubt. Only
+what is for one resource keeps its order: a call waits until the one before it is stored.
 """
 
 from collections import deque
@@ -23,6 +24,7 @@ class _Call:
         self.drafts = drafts
         self.done = done
         self.number = number
+        self.resource = drafts[0].subject.rpartition(".")[0]
         self.first_sent_s = first_sent_s
         self.result: AppendResult | None = None
         self.unanswered = False
@@ -39,6 +41,8 @@ class SimulatedAppender:
         self._guard = guard
         self._name = name
         self._unsettled: deque[_Call] = deque()
+        self._held: dict[str, deque[_Call]] = {}
+        """Resources with a call on its way, and the calls for them that wait for that."""
         self._failure: Refused | InDoubt | None = None
         self._closed = False
         self._number = 0
@@ -55,13 +59,17 @@ class SimulatedAppender:
         if self._failure is not None:
             call.result = self._failure
             self._link.call_program(self._settle)
+        elif call.resource in self._held:
+            self._held[call.resource].append(call)
         else:
+            self._held[call.resource] = deque()
             self._send(call)
 
     def close(self) -> None:
         """Forget what waits; `done` of it is never called."""
         self._closed = True
         self._unsettled.clear()
+        self._held.clear()
         if self._change in self._link.listeners:
             self._link.listeners.remove(self._change)
 
@@ -84,7 +92,7 @@ class SimulatedAppender:
 
     def _change(self, connected: bool) -> None:
         for call in list(self._unsettled):
-            if call.result is None:
+            if call.result is None and call.sendings:
                 call.unanswered = True
                 if connected:
                     self._send(call)
@@ -139,15 +147,26 @@ class SimulatedAppender:
             return
         if isinstance(result, int):
             call.result = result
+            self._pass_turn(call)
             self._settle()
         else:
             self._fail(result)
+
+    def _pass_turn(self, call: _Call) -> None:
+        held = self._held[call.resource]
+        if held:
+            following = held.popleft()
+            following.first_sent_s = self._server.loop.now_s
+            self._send(following)
+        else:
+            del self._held[call.resource]
 
     def _fail(self, failure: Refused | InDoubt) -> None:
         """From here on everything has the same result."""
         if self._failure is not None or self._closed:
             return
         self._failure = failure
+        self._held.clear()
         for call in self._unsettled:
             if call.result is None:
                 call.result = failure

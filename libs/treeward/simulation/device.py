@@ -17,6 +17,9 @@ from treeward.simulation.trace import Trace
 
 Reply = Callable[[Answer], None]
 
+REMEMBERS = 8
+"""How many answered tickets of each address a device remembers, if a plan does not say otherwise."""
+
 
 @dataclass(slots=True)
 class Entry:
@@ -82,8 +85,12 @@ class Books:
 class SimulatedDevice:
     """One device; `name` is the address that agents know it by."""
 
-    def __init__(self, name: str, loop: VirtualLoop, chance: Random, trace: Trace, books: Books, call_s: float) -> None:
+    def __init__(
+        self, name: str, loop: VirtualLoop, chance: Random, trace: Trace, books: Books, call_s: float,
+        remembers: int = REMEMBERS,
+    ) -> None:  # fmt: skip
         self.name = name
+        self.remembers = remembers
         self.trouble = DeviceTrouble()
         self.records: dict[str, DeviceRecord] = {}
         self.things: dict[str, Thing] = {}
@@ -109,6 +116,10 @@ class SimulatedDevice:
             self._observe(seq, zone_key, fields, reply)
         else:
             self._synchronize(seq, zone_key, fields, reply)
+
+    def record(self, key: str) -> DeviceRecord:
+        """The record of an address; of one that nobody has asked for before, a fresh one that is not kept yet."""
+        return self.records.get(key) or DeviceRecord(remembers=self.remembers)
 
     def clear(self) -> None:
         """No faults from now on; what hangs goes on."""
@@ -160,25 +171,25 @@ class SimulatedDevice:
     def _observe(self, seq: int, key: str, fields: dict[str, Any], reply: Reply) -> None:
         host = self._host_of(key, fields)
         away = host in self.trouble.unreachable or self._is_isolated(key, host)
-        reply(self._answer(seq, key, Status.UNREACHABLE if away else Status.OK, None))
+        reply(self._tell(seq, key, Status.UNREACHABLE if away else Status.OK, None))
 
     def _synchronize(self, seq: int, key: str, fields: dict[str, Any], reply: Reply) -> None:
         host = self._host_of(key, fields)
         away = host in self.trouble.unreachable
         if away and not _is_host(key):
-            reply(self._answer(seq, key, Status.UNREACHABLE, f"host {host} does not answer"))
+            reply(self._tell(seq, key, Status.UNREACHABLE, f"host {host} does not answer"))
             return
-        record = self.records.setdefault(key, DeviceRecord())
+        record = self.records.setdefault(key, DeviceRecord(remembers=self.remembers))
         decision = record.decide_synchronize(life=fields["life"], owner=fields["owner"])
         if decision is not Decision.ACCEPT:
-            reply(self._answer(seq, key, Status(decision.name.lower()), None))
+            reply(self._tell(seq, key, Status(decision.name.lower()), None))
             return
         record.become_accepted(life=fields["life"], owner=fields["owner"], emptied=bool(fields.get("absent")))
         if away:  # a host's record is kept here, not there
-            reply(self._answer(seq, key, Status.UNREACHABLE, f"host {host} does not answer"))
+            reply(self._tell(seq, key, Status.UNREACHABLE, f"host {host} does not answer"))
             return
         if self._is_isolated(key, host):
-            answer = self._answer(seq, key, Status.UNREACHABLE, f"host {host} is isolated")
+            answer = self._tell(seq, key, Status.UNREACHABLE, f"host {host} is isolated")
             answer.isolated = True
             reply(answer)
             return
@@ -189,17 +200,17 @@ class SimulatedDevice:
         elif thing is None:
             if fields.get("definition") is not None and record.decide_make(life=fields["life"]):
                 if host in self.trouble.unwilling:
-                    reply(self._answer(seq, key, Status.FAILED, f"host {host} makes nothing (injected)"))
+                    reply(self._tell(seq, key, Status.FAILED, f"host {host} makes nothing (injected)"))
                     return
                 self.things[key] = Thing(host, dict(fields["definition"]))
                 self._note(key, fields, "synchronize", "make")
         elif host is not None and thing.host != host and record.in_progress is None:
             if host in self.trouble.unwilling:
-                reply(self._answer(seq, key, Status.FAILED, f"host {host} takes nothing (injected)"))
+                reply(self._tell(seq, key, Status.FAILED, f"host {host} takes nothing (injected)"))
                 return
             thing.host = host
             self._note(key, fields, "synchronize", "move")
-        reply(self._answer(seq, key, Status.OK, None))
+        reply(self._tell(seq, key, Status.OK, None))
 
     def _call(self, seq: int, key: str, fields: dict[str, Any], reply: Reply) -> None:
         host = self._host_of(key, fields)
@@ -207,7 +218,7 @@ class SimulatedDevice:
         if away or self._is_isolated(key, host):
             reply(self._answer(seq, key, Status.UNREACHABLE, f"host {host} does not answer"))
             return
-        record = self.records.setdefault(key, DeviceRecord())
+        record = self.records.setdefault(key, DeviceRecord(remembers=self.remembers))
         decision = record.decide_call(life=fields["life"], owner=fields["owner"], ticket=fields["ticket"])
         match decision:
             case Decision.RUN:
@@ -215,7 +226,8 @@ class SimulatedDevice:
             case Decision.JOIN:
                 self._progress[key].waiting.append((seq, reply))
             case Decision.REMEMBERED:
-                reply(self._answer(seq, key, Status.APPLIED if record.applied else Status.REFUSED, record.reason))
+                known = record.recall(fields["ticket"])
+                reply(self._answer(seq, key, Status.APPLIED if known.applied else Status.REFUSED, known.reason))
             case _:
                 reply(self._answer(seq, key, Status(decision.name.lower()), None))
 
@@ -317,8 +329,15 @@ class SimulatedDevice:
         for watch in self.books.on_effect:
             watch(entry)
 
+    def _tell(self, seq: int, key: str, status: Status, reason: str | None) -> Answer:
+        """An answer to synchronize or observe: with all that is remembered."""
+        answer = self._answer(seq, key, status, reason)
+        record = self.record(key)
+        answer.remembers, answer.recent = record.remembers, list(record.recent)
+        return answer
+
     def _answer(self, seq: int, key: str, status: Status, reason: str | None) -> Answer:
-        record = self.records.get(key) or DeviceRecord()
+        record = self.record(key)
         thing = self.things.get(key)
         return Answer(
             seq=seq,

@@ -60,6 +60,10 @@ class Judge:
         """Zone and key -> position and last event of each resource."""
         self.open = 0
         """Units that are accepted and not answered."""
+        self.called_ahead = 0
+        """Calls that began while the outcome of the call before was not stored (PROTOCOL S13)."""
+        self.recalled = 0
+        """Outcomes that an owner knew from its device, which had applied a later unit meanwhile."""
         self.tampered: set[str] = set()
         """Addresses at which somebody has changed a device."""
         self.lost_pods: list[tuple[str, str | None]] = []
@@ -74,6 +78,8 @@ class Judge:
         """Address -> highest ticket applied, highest life that took effect."""
         self._holds: dict[str, list[tuple[int, bool]]] = {}
         """Address -> its pauses (true) and resumes, by ticket."""
+        self._at_devices: dict[tuple[str, str], list[Entry]] = {}
+        """Device and address -> the calls whose outcomes it remembers, the oldest first, and then one that began."""
         self._left: remains.Places | None = None
         """What the devices had and remembered when everything was answered and quiet."""
         server.on_stored.append(self._on_stored)
@@ -145,14 +151,20 @@ class Judge:
             return
         self.open -= 1
         self.answered[event.zone, ticket] = Answered(event.type, self._server.now_s(), position)
+        self.recalled += event.verdict is Verdict.DONE and ticket < self._highest.get(address, (0, 0))[0]
         if event.answered != ticket:
             self.note("answered", f"{address} {event.type} of {ticket} at {position} says answered {event.answered}")
         if before is not None and before[1].answered > ticket:
             self.note(
                 "order of answers", f"{address} {event.type} of {ticket} at {position} after {before[1].answered}"
             )
-        lost = before is not None and before[1].last_unknown and before[1].ticket == ticket
+        lost = before is not None and (_is_in_doubt(before[1], ticket, unit) or self._is_given_up(event, before[1]))
         self._effect_and_answer(event, ticket, position, unit, before[1] if before is not None else None, in_doubt=lost)
+
+    def _is_given_up(self, event: Event, before: Event) -> bool:
+        """Whether it says of a host that nobody can be asked: it can be nowhere else, so its pod's owner answers."""
+        maybe = event.kind == "host" and event.verdict is Verdict.MAYBE_STARTED
+        return maybe and self._was_in_isolated_pod(event.zone, before)
 
     def _was_in_isolated_pod(self, zone: str, before: Event | None) -> bool:
         """Whether a person had said that nothing of its pod acts any more: destroying it there needs no device."""
@@ -210,6 +222,18 @@ class Judge:
             if (zone, other) in self.submitted and (zone, other) not in self.answered:
                 self.note("after", f"{entry.key} ticket {entry.ticket} began before {other} was settled")
         self._check_pause(zone, entry)
+        self._check_ahead(zone, entry)
+
+    def _check_ahead(self, zone: str, entry: Entry) -> None:
+        """What the device forgets by answering this call must be in the log, or nobody knows what it came to."""
+        calls = self._at_devices.setdefault((entry.device, entry.key), [])
+        known = [call for call in calls if call.outcome in ("applied", "refused")]
+        self.called_ahead += bool(known) and (zone, known[-1].ticket) not in self.answered
+        remembers = self._devices[entry.device].remembers
+        if len(known) >= remembers and (zone, known[-remembers].ticket) not in self.answered:
+            text = f"{_call(entry)} began while {known[-remembers].ticket} was not stored; it remembers {remembers}"
+            self.note("forgotten before it was stored", f"{entry.key}: {text}")
+        calls[:] = [*known[-remembers:], entry]
 
     def _check_pause(self, zone: str, entry: Entry) -> None:
         holds = self._holds.get(entry.key, ())
@@ -349,6 +373,16 @@ class Judge:
             if definition != thing.definition or (event.host != thing.host and not event.existed):
                 says, has = f"{definition} on {event.host}", f"{thing.definition} on {thing.host}"
                 self.note("honest", f"{zone}.{key}: {event.type} at {position} says {says}, the device has {has}")
+
+
+def _is_in_doubt(before: Event, ticket: int, unit: Submitted) -> bool:
+    """Whether nobody can know what became of a unit: its place was isolated while it, or one before it, was called."""
+    if before.last_unknown and before.ticket == ticket:
+        return True
+    callable_ = unit.unit is not None and unit.unit.operation not in NOT_FOR_THE_DEVICE
+    if unit.unit is not None and unit.unit.deadline is not None:
+        callable_ = callable_ and unit.unit.deadline.timestamp() > unit.stored_s  # else it is turned away at the door
+    return before.may_have_begun(ticket) and callable_ and before.remembered(ticket) is None
 
 
 def _said_to_exist(event: Event) -> dict[str, Any] | None:

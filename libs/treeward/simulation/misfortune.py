@@ -10,7 +10,7 @@ from random import Random
 
 from treeward.schemas.address import ROOT
 from treeward.simulation.plan import Fault, Plan, Shape, Wish, make_budget, make_shape, zone_name
-from treeward.simulation.wishes import READY_S, Wisher, configure, crowd, on_drift, set_up
+from treeward.simulation.wishes import READY_S, Wisher, configure, crowd, hot, on_drift, set_up
 
 OF_PROGRAMS = {
     "kill": 4,
@@ -71,6 +71,12 @@ DRIFT_IN = 0.2
 """In how many runs somebody changes things at the devices."""
 SERVERS_IN = 0.25
 """In how many runs a NATS server is cut off from the others, or a mailbox has no leader for long."""
+HOT_IN = 0.25
+"""In how many runs one resource gets many units at once, whose outcomes are long on their way to the log."""
+AROUND_THE_HOT = ("kill", "freeze", "stop", "cut", "cut_up", "cut_down", "reset", "device_cut")
+AT_THE_HOT = (
+    "device_lose", "device_double", "device_refuse", "device_fail", "device_eat", "device_hang", "lose_answer",
+)  # fmt: skip
 UNWILLING_IN = 0.17
 """In how many runs hosts refuse for a while to make what moves to them."""
 KINDS = OF_PROGRAMS | OF_ZONES | OF_THE_BUS | OF_AGENTS
@@ -102,6 +108,12 @@ def make_plan(seed: int) -> Plan:
             faults.append(Fault(at_s, "device_tamper", target, 0.0, others.random()))
     if (servers := Random(f"servers/{seed}")).random() < SERVERS_IN:
         faults += make_server_faults(shape, servers, end_s)
+    if (heat := Random(f"hot/{seed}")).random() < HOT_IN:
+        window = heat.choice((4, 16, 16))
+        shape = replace(shape, window=window, credit=max(shape.credit, window), call_s=heat.choice((0.005, 0.02)))
+        at_s = heat.uniform(READY_S, end_s)
+        wishes += hot(heat, len(wishes), at_s)
+        faults += make_hot_faults(shape, heat, at_s)
     if (unwilling := Random(f"unwilling/{seed}")).random() < UNWILLING_IN:
         for _ in range(unwilling.choice((1, 2, 3))):
             target = zone_name(unwilling.randrange(shape.zones))
@@ -149,6 +161,23 @@ def make_server_faults(shape: Shape, chance: Random, end_s: float) -> list[Fault
             duration_s = chance.choice((1.0, 3.0, 8.0)) * chance.uniform(0.7, 1.3)
             together = chance.sample(_programs(shape), chance.choice((1, 1, 2, 3)))
             faults += [Fault(at_s, "cut_off", name, duration_s) for name in together]
+    return faults
+
+
+def make_hot_faults(shape: Shape, chance: Random, at_s: float) -> list[Fault]:
+    """What is said by all agents is late, so that much is called and not stored; and then an owner is lost, or not."""
+    delay_s = chance.choice((0.05, 0.3, 1.0))
+    faults = [
+        Fault(at_s - 0.1, "delay_up", f"agent-{number}", chance.choice((1.0, 3.0)), delay_s)
+        for number in range(shape.pod_agents)
+    ]
+    for _ in range(chance.choice((0, 1, 1, 2))):
+        kind, when_s = chance.choice(AROUND_THE_HOT), at_s + chance.uniform(0.0, 1.0)
+        faults.append(Fault(when_s, kind, f"agent-{chance.randrange(shape.pod_agents)}", chance.choice((0.5, 3.0))))
+    for _ in range(chance.choice((0, 0, 1, 2))):
+        kind = chance.choice(AT_THE_HOT)
+        target = "bus" if kind in OF_THE_BUS else zone_name(0)
+        faults.append(Fault(at_s + chance.uniform(-0.1, 0.5), kind, target, 1.0, _value(chance, kind)))
     return faults
 
 

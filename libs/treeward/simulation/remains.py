@@ -24,7 +24,7 @@ def look(devices: Mapping[str, SimulatedDevice]) -> Places:
     found = {}
     for name, device in devices.items():
         for key in {**device.records, **device.things}:
-            thing, record = device.things.get(key), device.records.get(key, DeviceRecord())
+            thing, record = device.things.get(key), device.record(key)
             found[name, key] = Remains(replace(thing) if thing is not None else None, replace(record))
     return found
 
@@ -32,8 +32,8 @@ def look(devices: Mapping[str, SimulatedDevice]) -> Places:
 def changes(before: Places, after: Places) -> Iterator[str]:
     """What is not as it was. Only who may act may have changed: an owner may have begun in the last moment."""
     for name, key in sorted(before.keys() | after.keys()):
-        was = before.get((name, key), Remains(None, DeviceRecord()))
         now = after[name, key]
+        was = before.get((name, key), Remains(None, DeviceRecord(remembers=now.record.remembers)))
         expected = was.record
         if now.record.high > expected.high:
             expected = replace(expected, high=now.record.high, owner=now.record.owner, called_in=now.record.called_in)

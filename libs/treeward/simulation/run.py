@@ -25,7 +25,7 @@ from treeward.simulation.plan import Plan, Wish, device_of, zone_name
 from treeward.simulation.program import Program, Serve
 from treeward.simulation.server import BusServer
 from treeward.simulation.trace import Trace
-from treeward.supervision.limits import Limits
+from treeward.supervision.limits import AHEAD_MOST, Limits
 from treeward.zone_supervisor.supervisor import Supervisor
 
 ANSWERED_WITHIN_S = 150.0
@@ -34,6 +34,8 @@ QUIET_S = 1.0
 LATE_S = 60.0
 """After the end, with all programs dead, what is still on its way arrives."""
 CLIENTS = 2
+REMEMBERS_IN = ((1, 2, 8), (1, 1, 6))
+"""How many answered tickets a device remembers, and how likely that is: drawn apart from the rest of a seed."""
 OPERATOR_S = 2.0
 
 
@@ -48,6 +50,10 @@ class Verdict:
     units: int
     outcomes: dict[str, int]
     crashes: int
+    called_ahead: int
+    """Calls that began while the outcome of the unit before was not stored."""
+    recalled: int
+    """Outcomes that an owner knew from its device, which had applied a later unit meanwhile."""
     steps: int
     virtual_s: float
     healed_s: float
@@ -73,8 +79,9 @@ class Run:
                 name = device_of(plan.shape, zone_name(number), f"pod-{pod}")
                 if name not in self.devices:
                     self.devices[name] = SimulatedDevice(
-                        name, self.loop, Random(f"{seed}/{name}"), self.trace, self.books, plan.shape.call_s
-                    )
+                        name, self.loop, Random(f"{seed}/{name}"), self.trace, self.books, plan.shape.call_s,
+                        remembers=Random(f"remembers/{seed}/{name}").choices(*REMEMBERS_IN)[0],
+                    )  # fmt: skip
         self.judge = Judge(self.server, self.books, self.devices, self.trace)
         self.programs: dict[str, Program] = {}
         self.receipts: dict[int, Receipt | None] = {}
@@ -100,6 +107,7 @@ class Run:
             above_max = 2 if shape.bodies_max < 100 else limits.answered_above_max
             return replace(
                 limits,
+                ahead_max=AHEAD_MOST,  # as far as a device remembers; its plan draws that
                 bodies_max=shape.bodies_max,
                 idle_row_s=shape.idle_row_s,
                 answered_above_max=above_max,
@@ -189,6 +197,8 @@ class Run:
             units=len(judge.submitted),
             outcomes=outcomes,
             crashes=crashes,
+            called_ahead=judge.called_ahead,
+            recalled=judge.recalled,
             steps=loop.steps,
             virtual_s=loop.now_s,
             healed_s=plan.faults_end_s,

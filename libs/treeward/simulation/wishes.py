@@ -210,6 +210,31 @@ def crowd(shape: Shape, chance: Random, first: int, at_s: float) -> list[Wish]:
     return wishes
 
 
+def hot(chance: Random, first: int, at_s: float) -> list[Wish]:
+    """Many units for one resource at once, of which each can be carried out, or is refused for what came before."""
+    bodies: list[dict[str, Any]] = []
+    for number in range(chance.choice((12, 24, 40))):
+        resize = {"operation": "resize", "spec": {"memory_mib": 64 + number}}
+        body: dict[str, Any] = chance.choice((resize, resize, {"operation": "stop"}, {"operation": "start"}))
+        if chance.random() < 0.08:
+            body = {"operation": chance.choice(("destroy", "migrate", "pause", "resume"))}
+        bodies.append({**body, "on_failure": chance.choice(("wait", "wait", "fail"))})
+        if body["operation"] == "destroy":
+            bodies.append({"operation": "create", "spec": {"cpus": 1, "memory_mib": 64}})
+        elif body["operation"] == "pause":
+            bodies.append({"operation": "resume"})
+    wishes = [Wish(first, READY_S - 0.5, 0, zone_name(0), "vm.hot-0", {"operation": "create", "spec": {"cpus": 1}})]
+    spacing_s = chance.choice((0.0, 0.002, 0.02))
+    for number, body in enumerate(bodies):
+        wishes.append(Wish(first + 1 + number, at_s + number * spacing_s, 0, zone_name(0), "vm.hot-0", body))
+    if chance.random() < 0.5:
+        named = chance.randrange(1, len(wishes))
+        cancel = {"operation": "cancel", "reason": "changed my mind"}
+        when_s = wishes[named].at_s + chance.choice((0.01, 0.1, 0.5))
+        wishes.append(Wish(first + len(wishes), when_s, 1, zone_name(0), "vm.hot-0", cancel, first + named))
+    return wishes
+
+
 def _deadline(at_s: float) -> str:
     """A time of the run as RFC 3339."""
     whole, part = divmod(EPOCH_MS + int(at_s * 1000), 1000)

@@ -31,9 +31,11 @@ class Gone:
                 return
             del self._said[event.key]
         last_word = event.is_outcome or event.type is EventType.DRIFTED
-        if last_word and pod_of(event) is None and not event.existed and not event.paused:
-            self._answered[event.key] = event.answered
-            heappush(self._order, (event.answered, event.key))
+        forgettable = not event.existed and not event.paused and event.tells_of_up_to is not None
+        if last_word and pod_of(event) is None and forgettable:
+            up_to = max(event.answered, event.tells_of_up_to or 0)
+            self._answered[event.key] = up_to
+            heappush(self._order, (up_to, event.key))
         else:
             self._answered.pop(event.key, None)
 

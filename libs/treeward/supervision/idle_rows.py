@@ -21,6 +21,8 @@ REST_S = 1.0
 
 AT_WORK = frozenset(
     {
+        "ahead",
+        "begun",
         "called_s",
         "crashed_at_s",
         "early",
@@ -29,15 +31,19 @@ AT_WORK = frozenset(
         "move",
         "phase",
         "queue",
+        "recent",
         "refusal",
         "refusals",
+        "remembers",
         "taken_s",
         "token",
         "used_s",
         "verdict",
     }
 )
-"""What says nothing about a row at rest: it is idle, has not moved or crashed of late, and waits for nothing."""
+"""What says nothing about a row at rest: it is idle, has not moved or crashed of late, and waits for nothing.
+
+A row whose device has told of units to come does not rest; how many tickets its device remembers `_pack` keeps."""
 KEPT = tuple(name for name in (*WaitingUnits.__slots__, *Row.__slots__) if name not in AT_WORK)
 _kept_of = attrgetter(*KEPT)
 _UNTIL = Struct("<d")
@@ -92,7 +98,8 @@ class IdleRows:
                 del self._packed[key]
 
     def _put_to_rest(self, rows: dict[str, Row], row: Row, now_s: float) -> None:
-        if not row.crashed_at_s and row.move is None and row.verdict is None and not row.early:
+        told = row.recent or row.begun  # of units that are still to come
+        if not row.crashed_at_s and row.move is None and row.verdict is None and not row.early and not told:
             del rows[row.key]
             self._packed[row.key] = _pack(row, row.used_s + self._limits.idle_row_s)
         elif (
@@ -104,13 +111,15 @@ class IdleRows:
 
 def _pack(row: Row, until_s: float) -> bytes:
     """Everything a row at rest knows. `marshal` is for values that never leave this process, and knows no others."""
-    return marshal.dumps((row.phase is Phase.READY, *_kept_of(row))) + _UNTIL.pack(until_s)
+    accepted = row.phase is Phase.READY  # only then is it known what its device remembers
+    return marshal.dumps((row.remembers if accepted else 0, *_kept_of(row))) + _UNTIL.pack(until_s)
 
 
 def _unpack(key: str, packed: bytes) -> Row:
-    ready, *values = marshal.loads(packed)  # our own bytes; what comes behind them is not looked at
+    remembers, *values = marshal.loads(packed)  # our own bytes; what comes behind them is not looked at
     row = Row(key, 0)
     for name, value in zip(KEPT, values, strict=True):
         setattr(row, name, value)
-    row.phase = Phase.READY if ready else Phase.INITIALIZED
+    row.remembers = remembers or row.remembers
+    row.phase = Phase.READY if remembers else Phase.INITIALIZED
     return row

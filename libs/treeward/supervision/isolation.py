@@ -6,6 +6,8 @@ place can know nothing; the unit that may have been called there is answered `fa
 else goes on elsewhere (DESIGN section 6, a resource moves).
 """
 
+from typing import NamedTuple
+
 from treeward.schemas.device import Answer, Status
 from treeward.schemas.events import Outcome
 from treeward.schemas.mailbox import Message
@@ -53,11 +55,31 @@ def knows_record(answer: Answer, life: int) -> bool:
     return answer.high == life
 
 
-def is_in_doubt(unit: Message, answer: Answer | None) -> bool:
-    """Whether the first unanswered unit may have been called at a place that can do nothing any more.
+class Doubt(NamedTuple):
+    """How many units may have begun where nobody can be asked; none above ticket `up_to`, 0 if that is not known."""
 
-    `answer` is what the device side remembers of it, None if that cannot be known.
+    units: int
+    up_to: int
+
+
+NO_DOUBT = Doubt(0, 0)
+
+
+def find_doubt(unit: Message, answer: Answer | None, ahead: int, fenced_at: int) -> Doubt:
+    """How many units, from the first unanswered one on, may have begun at a place that can do nothing any more.
+
+    What the place remembers is not among them. `answer` is what that is, None if it cannot be known: then as many may
+    have been called as were ever allowed before an outcome is stored (`ahead`, S13), but none that was submitted after
+    ticket `fenced_at`. What no device is called for lets nothing pass it.
     """
     if unit.operation in NEVER_CALLED:
-        return False
-    return answer is None or answer.last < unit.ticket <= answer.begun
+        return NO_DOUBT
+    if answer is None:
+        return Doubt(ahead, fenced_at and max(fenced_at, unit.ticket))
+    return Doubt(1, 0) if answer.begun > answer.last and answer.begun >= unit.ticket else NO_DOUBT
+
+
+def behind(unit: Message, doubt: Doubt) -> Doubt:
+    """What is in doubt once this unit, the first of them, is answered."""
+    none_left = doubt.units <= 1 or 0 < doubt.up_to <= unit.ticket
+    return NO_DOUBT if none_left else Doubt(doubt.units - 1, doubt.up_to)

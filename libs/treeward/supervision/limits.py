@@ -1,6 +1,11 @@
 """Every limit of the decisions in one place, with the relations between them."""
 
 from dataclasses import dataclass
+from typing import Final
+
+AHEAD_MOST: Final = 8
+"""No owner ever calls more units of one resource whose outcomes are not stored: so many may be in doubt at once where a
+device and its memory are lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,10 @@ class Limits:
     """So many processes of a pod must fail at once before its owner suspects itself: fewer stand for themselves."""
     idle_row_s: float = 60.0
     """An idle row that nobody used for that long is forgotten: the last event of its resource knows the rest."""
+    ahead_max: int = 1
+    """Units of one resource that were called, their outcomes not stored yet, at most: so many outcomes share a commit.
+    A device that remembers fewer, or a claim that allows fewer, sets a lower bound; 1: each outcome is stored before
+    the next unit is called."""
     heartbeat_s: float = 0.25
     suspicion_s: float = 1.5
     epoch_grace_s: float = 1.0
@@ -46,6 +55,8 @@ class Limits:
             raise ValueError("suspicion_s must be more than 3 heartbeats, or a lost one is taken for a death")
         if not 1 <= self.window <= self.credit:
             raise ValueError("window must be at least 1 and at most credit")
+        if not 1 <= self.ahead_max <= AHEAD_MOST:
+            raise ValueError(f"ahead_max must be 1 to {AHEAD_MOST}: more are never taken to be in doubt")
         if not 0 < self.backoff_s_min <= self.backoff_s_max:
             raise ValueError("backoff_s_min must be above 0 and at most backoff_s_max")
         if not (self.pod_restarts_per_s > 0 and self.pod_restarts_at_once >= 1):

@@ -7,7 +7,9 @@ from treeward.supervision import events
 class PodBook:
     """The fold of a zone's pods in one epoch."""
 
-    def __init__(self, epoch: int) -> None:
+    def __init__(self, epoch: int, ahead_max: int = 1) -> None:
+        """`ahead_max`: what the owners that it names may call ahead (S13)."""
+        self._ahead_max = ahead_max
         self.last: dict[str, Event] = {}
         """The last event of each pod, also those of our own that are still on their way."""
         self.claims_on_their_way: set[str] = set()
@@ -36,7 +38,7 @@ class PodBook:
         """An event of our own about a pod is on its way: it keeps who owns the pod (PROTOCOL S8)."""
         known = self.last.get(event.id)
         if known is not None:
-            event.epoch, event.owner = known.epoch, known.owner
+            event.epoch, event.owner, event.ahead = known.epoch, known.owner, known.ahead
             if known.quarantined and not (event.operation == "release" and event.type is EventType.COMPLETED):
                 event.quarantined = True
         self.last[event.id] = event
@@ -49,8 +51,19 @@ class PodBook:
         return event
 
     def claim(self, pod: str, instance: str | None, reason: str, now_s: float) -> Event:
-        """The event that names the next owner of a pod; it says all else that the last one said (PROTOCOL H11)."""
-        changes = {"owner": instance, "reason": reason, "ticket": None, "operation": None, "epoch": None}
+        """The event that names the next owner of a pod; it says all else that the last one said (PROTOCOL H11).
+
+        `ahead` never falls: of what an earlier owner has called, so much may be in doubt.
+        """
+        ahead = max(self.last[pod].ahead, self._ahead_max)
+        changes = {
+            "ahead": ahead,
+            "owner": instance,
+            "reason": reason,
+            "ticket": None,
+            "operation": None,
+            "epoch": None,
+        }
         told = {"type": EventType.CLAIMED, "life": self._epoch, "at": events.at(now_s)}
         event = self.last[pod].model_copy(update=told | changes)
         self.last[pod] = event

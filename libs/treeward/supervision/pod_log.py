@@ -6,9 +6,22 @@ from treeward.schemas.events import DeviceOutcome, Drift, Event, EventType, Outc
 from treeward.schemas.mailbox import Message
 from treeward.supervision import events
 from treeward.supervision.effects import Abandon, Append, Effect, Work
+from treeward.supervision.isolation import NO_DOUBT, Doubt
 from treeward.supervision.row import Phase, Row
 
-Then = Literal["answered", "isolated", "gone", "leaving", "drifted", "made", "crashed", "quarantined", "released"]
+Then = Literal[
+    "ahead",
+    "called",
+    "answered",
+    "isolated",
+    "gone",
+    "leaving",
+    "drifted",
+    "made",
+    "crashed",
+    "quarantined",
+    "released",
+]
 """What becomes of a row when its event is stored."""
 TRIED_MAX = 16
 """Hosts that are remembered to have been tried: where there are more, those of long ago are tried again."""
@@ -55,31 +68,65 @@ class PodLog:
         """
         self._commit(row, self._event(row, EventType.READY, now_s), "made")
 
-    def answer(self, row: Row, outcome: Outcome, reason: str | None, now_s: float) -> None:
-        """The outcome of the unit in hand. After an isolation the host is brought before its device anew."""
+    def answer(
+        self,
+        row: Row,
+        outcome: Outcome,
+        reason: str | None,
+        now_s: float,
+        *,
+        called: bool = False,
+        doubt: Doubt = NO_DOUBT,
+    ) -> None:
+        """The outcome of the unit in hand. After an isolation the host is brought before its device anew.
+
+        `called`: its device has said so to a call in this life; only such an outcome is ever overtaken (`go_ahead`).
+        `doubt`: of units behind it, where nobody can be asked.
+        """
         unit = row.hand
         assert unit is not None, "something is in hand"
-        ticket = unit.ticket
-        # Only when the device can have answered nothing beyond it may the address go back: else two objects (S2).
-        removed = not row.exists and row.device_last <= ticket and row.key not in self.drifts
-        event = self._event(row, EventType(outcome.value), now_s, reason=reason, answered=ticket, removed=removed)
+        removed = self.removes(row, unit)
+        event = self._event(row, EventType(outcome.value), now_s, reason=reason, answered=unit.ticket, removed=removed)
         event.tried = ()
         if removed:
             event.pod = event.host = event.reserves = None
-        then: Then = "gone" if removed else "isolated" if unit.operation == "isolate" else "answered"
+            event.in_doubt, event.in_doubt_to = doubt
+        then: Then = "called" if called else "answered"
+        if removed or unit.operation == "isolate":
+            then = "gone" if removed else "isolated"
         self._commit(row, event, then, Work(unit, row.taken_s, row.called_s, now_s))
+
+    def removes(self, row: Row, unit: Message) -> bool:
+        """Whether its outcome gives the address back: nothing exists.
+
+        Only when the device can have answered nothing beyond it: else two objects (S2).
+        """
+        return not row.exists and row.device_last <= unit.ticket and row.key not in self.drifts
+
+    def may_go_ahead(self, row: Row) -> bool:
+        """Whether the row waits for nothing but the outcome of a unit that its device has answered when called (S13).
+
+        What was answered without the device is stored before anything is called: the device could not tell it.
+        """
+        return row.phase is Phase.COMMITTING and self._waiting.get(row.token) == (row.key, "called")
+
+    def go_ahead(self, row: Row) -> None:
+        """Wait for that outcome no longer: it is stored before whatever this row says next, or neither is."""
+        assert self.may_go_ahead(row), "nothing else is overtaken"
+        self._waiting[row.token] = (row.key, "ahead")
+        row.ahead += 1
+        row.become_answered()
 
     def leave(self, row: Row, now_s: float, reason: str, to: str | None) -> None:
         """It is about to be taken off its device, to go to host `to`."""
         self._commit(row, self._event(row, EventType.LEAVING, now_s, reason=reason, to=to), "leaving")
 
-    def hand_off(
-        self, row: Row, now_s: float, reason: str, *, last_unknown: bool = False, emptied: bool = False
-    ) -> None:
-        """Let it go in a life in which no call is unanswered: the device's last ticket goes with it (PROTOCOL S7).
+    def hand_off(self, row: Row, now_s: float, reason: str, *, doubt: Doubt = NO_DOUBT, emptied: bool = False) -> None:
+        """Let it go in a life in which no call is unanswered: all that the device remembers goes with it (PROTOCOL S7).
 
-        `last_unknown`: its old place was isolated, and nobody can say what became of the unit in hand.
+        `doubt`: its old place was isolated, and nobody can say what became of some units.
         """
+        assert row.ahead == 0, "all that was said is stored"
         event = self._event(row, EventType.HANDED_OFF, now_s, reason=reason, left=row.host, left_pod=self.pod)
         move = row.move
         event.to = move.said.host if move is not None else None
@@ -90,9 +137,15 @@ class PodLog:
         event.tried = _tried(row) if event.existed else ()
         if event.drift is not None:  # where it then is, it is looked at anew
             event.definition, event.drift = event.definition if row.exists else None, None
-        event.last_unknown = last_unknown
+        event.in_doubt, event.in_doubt_to = doubt
+        event.last_unknown = doubt.units > 0 and row.hand is not None and row.remembered(row.hand.ticket) is None
         if row.device_last:
             event.last = DeviceOutcome(ticket=row.device_last, applied=row.device_applied, reason=row.device_reason)
+        event.recent = tuple(
+            DeviceOutcome(ticket=known.ticket, applied=known.applied, reason=known.reason)
+            for known in row.recent
+            if known.ticket > row.answered
+        )
         work = Work(row.hand, row.taken_s, 0.0, now_s) if row.hand is not None else None
         self._commit(row, event, "gone", work)
 

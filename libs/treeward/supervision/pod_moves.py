@@ -11,7 +11,7 @@ from treeward.schemas.places import PlaceAsked, PlaceSaid
 from treeward.supervision.alarms import Alarms
 from treeward.supervision.device_memory import learn
 from treeward.supervision.effects import Abandon, AskPlace, Synchronize
-from treeward.supervision.isolation import is_in_doubt, is_late
+from treeward.supervision.isolation import behind, find_doubt, is_late
 from treeward.supervision.limits import Limits
 from treeward.supervision.move import Move
 from treeward.supervision.obeying import obey
@@ -23,7 +23,13 @@ from treeward.supervision.row import Phase, Row
 class PodMoves:
     """The steps of moves off one pod."""
 
-    def __init__(self, limits: Limits, log: PodLog, alarms: Alarms) -> None:
+    def __init__(self, limits: Limits, log: PodLog, alarms: Alarms, *, fenced_at: int, ahead: int) -> None:
+        """`fenced_at`: nothing of the pod that was submitted after this ticket was called before it was isolated.
+
+        `ahead`: so many units of one resource may have been called there, by any owner, and not been stored.
+        """
+        self._ahead = ahead
+        self._fenced_at = fenced_at
         self._limits = limits
         self._log = log
         self._alarms = alarms
@@ -97,21 +103,22 @@ class PodMoves:
         still = "its device still holds it" if answer.status is Status.OK else answer.status.value
         self._retry(row, answer.reason or still, now_s)
 
-    def let_go(self, row: Row, reason: str, answer: Answer | None, now_s: float) -> None:
+    def let_go(self, row: Row, reason: str, answer: Answer | None, now_s: float, fenced_at: int = 0) -> None:
         """Its place was isolated: it leaves without it. What the log says of it is all that can be known.
 
         `answer`: what the device side remembers, if it does and has accepted this life.
+        `fenced_at`: what was submitted after this ticket was not called there; 0: that is not known.
         """
         unit = row.hand
         assert unit is not None, "something is in hand"
-        doubt = is_in_doubt(unit, answer)
+        doubt = find_doubt(unit, answer, self._ahead, fenced_at)
         if answer is not None and not row.make:
             learn(row, answer)
         else:
             row.exists = row.make or row.definition is not None
-        if doubt:
+        if doubt.units and row.remembered(unit.ticket) is None:
             row.verdict = Verdict.MAYBE_STARTED
-        self._log.hand_off(row, now_s, reason, last_unknown=doubt, emptied=True)  # what is fenced holds nothing
+        self._log.hand_off(row, now_s, reason, doubt=doubt, emptied=True)  # what is fenced holds nothing
 
     def pause(self, row: Row, now_s: float) -> None:
         """It is back where it was let go of, since there is no other place: that is not tried without a pause."""
@@ -126,18 +133,20 @@ class PodMoves:
         unit = row.hand
         assert unit is not None, "something is in hand"
         reason = f"pod {self._log.pod} is isolated"
+        doubt = find_doubt(unit, None, self._ahead, self._fenced_at)
         if unit.operation == "destroy" and unit.mark is None and not is_late(unit, now_s):
             obey(row, unit)
             row.definition, row.exists, row.make = None, False, False
             self._log.drifts.pop(row.key, None)
-            self._log.answer(row, Outcome.COMPLETED, f"{reason}: what is left of it there never acts again", now_s)
+            left = f"{reason}: what is left of it there never acts again"
+            self._log.answer(row, Outcome.COMPLETED, left, now_s, doubt=behind(unit, doubt))
         elif row.key.startswith("host."):
             row.exists = row.definition is not None
-            if is_in_doubt(unit, None):
+            if doubt.units:
                 row.verdict = Verdict.MAYBE_STARTED
-            self._log.answer(row, Outcome.FAILED, reason, now_s)
+            self._log.answer(row, Outcome.FAILED, reason, now_s, doubt=behind(unit, doubt))
         else:
-            self.let_go(row, reason, None, now_s)
+            self.let_go(row, reason, None, now_s, self._fenced_at)
 
     def on_silence(self, row: Row, now_s: float) -> None:
         """Nobody answered in time."""

@@ -32,8 +32,18 @@ class PodOwner:
     """The fold of one pod in one epoch. Inputs are methods; effects gather in `effects` until the caller takes them."""
 
     def __init__(
-        self, zone: str, pod: str, epoch: int, limits: Limits, *, isolated: bool = False, policies: Said = None
+        self,
+        zone: str,
+        pod: str,
+        epoch: int,
+        limits: Limits,
+        *,
+        isolated: bool = False,
+        answered: int = 0,
+        ahead: int = 1,
+        policies: Said = None,
     ) -> None:
+        """`isolated`, `answered`, `ahead`, `policies`: what its claim says of the pod."""
         self.zone = zone
         self.pod = pod
         self.epoch = epoch
@@ -45,13 +55,13 @@ class PodOwner:
         self.policies = PodPolicies(limits, policies)
         self._recovery = PodRecovery(limits, self.rows, self._log, self.policies)
         self._alarms = Alarms(self._log.token, limits.call_timeout_s)
-        self._moves = PodMoves(limits, self._log, self._alarms)
+        self._moves = PodMoves(limits, self._log, self._alarms, fenced_at=answered, ahead=ahead)
         self._idle = IdleRows(limits)
         self.drift = PodDrift(self._log, self.policies, self._alarms, self.rows, self._idle)
         refusals = PodRefusals(self.policies, self._moves, self._log, self._alarms)
         self._processes = PodProcesses(
             epoch, limits, self._log, self._alarms, self.policies, self._recovery, self._moves, refusals, self.drift,
-            isolated=isolated,
+            isolated=isolated, ahead=ahead,
         )  # fmt: skip
 
     @property
@@ -164,10 +174,14 @@ class PodOwner:
         """An append is in the log; `position` is that of its last event."""
         waiting = self._log.stored(token, position)
         row = self.rows.get(waiting[0]) if waiting is not None else None
+        if waiting is not None and waiting[1] == "ahead" and row is not None:
+            row.ahead -= 1
+            self._processes.advance(row, now_s)
+            return
         if waiting is None or row is None or row.phase is not Phase.COMMITTING or row.token != token:
             return
         match waiting[1]:
-            case "answered":
+            case "answered" | "called":
                 self._on_answered(row, Phase.READY, now_s)
             case "isolated":  # the host is brought before its device anew
                 self._on_answered(row, Phase.INITIALIZED, now_s)
@@ -242,16 +256,9 @@ class PodOwner:
     # --- what was appended ---------------------------------------------------------------------------------------
 
     def _on_answered(self, row: Row, phase: Phase, now_s: float) -> None:
-        assert row.hand is not None, "its outcome was just committed"
-        row.answered = row.hand.ticket
-        row.hand = None
-        row.verdict = None
-        row.attempts = 0
-        row.tried = ()
+        assert row.ahead == 0, "what was said before it is stored before it"
+        row.become_answered()
         row.phase = phase
-        if row.early:
-            row.early = []
-        row.drop_answered()
         self._processes.advance(row, now_s)
 
     def _on_gone(self, row: Row, now_s: float) -> None:

@@ -9,9 +9,9 @@ from treeward.schemas.device import Answer, Status
 from treeward.schemas.events import Outcome, Verdict
 from treeward.schemas.mailbox import Message
 from treeward.supervision.alarms import Alarms
-from treeward.supervision.device_memory import learn_record, learn_verdict
+from treeward.supervision.device_memory import learn_fence, learn_record, learn_verdict
 from treeward.supervision.effects import Abandon, Call, Synchronize
-from treeward.supervision.isolation import calls_unheard, knows_record, outcome_of
+from treeward.supervision.isolation import NEVER_CALLED, calls_unheard, knows_record, outcome_of
 from treeward.supervision.limits import Limits
 from treeward.supervision.pod_drift import PodDrift
 from treeward.supervision.pod_log import PodLog
@@ -23,6 +23,9 @@ from treeward.supervision.process_step import Act, BreakDown, Conclude, Empty, F
 from treeward.supervision.restart import doubled
 from treeward.supervision.row import Phase, Row
 from treeward.supervision.self_suspicion import Failure
+
+NEVER_AHEAD = NEVER_CALLED | {"isolate", "restore"}
+"""What is not called before all that was said is stored: a fence, and what depends on the ticket answered last."""
 
 
 class PodProcesses:
@@ -41,12 +44,14 @@ class PodProcesses:
         drift: PodDrift,
         *,
         isolated: bool,
+        ahead: int,
     ) -> None:
         self.isolated = isolated
         """A person has said that nothing of the pod's device acts any more: what is there is let go without it."""
         self.stopping = False
         self._epoch = epoch
         self._limits = limits
+        self._ahead_max = min(limits.ahead_max, ahead)
         self._log = log
         self._alarms = alarms
         self._policies = policies
@@ -57,11 +62,14 @@ class PodProcesses:
 
     def advance(self, row: Row, now_s: float) -> None:
         """Do the next step of a process, if it is its time."""
+        if row.phase is Phase.COMMITTING:
+            self._go_ahead(row, now_s)
+            return
         if row.phase not in (Phase.INITIALIZED, Phase.READY):
             return
         if row.hand is None and (
             self.stopping
-            or not (row.take_next(now_s) or (row.phase is Phase.INITIALIZED and row.key in self._drift.suspects))
+            or not (self._take(row, now_s) or (row.phase is Phase.INITIALIZED and row.key in self._drift.suspects))
         ):
             return
         if now_s < row.not_before_s:
@@ -79,6 +87,35 @@ class PodProcesses:
             )
         else:
             self._decide(row, now_s)
+
+    def _take(self, row: Row, now_s: float) -> bool:
+        """Take the next unit if it is its turn; the device may have told of it when it accepted this life."""
+        if not row.take_next(now_s):
+            return False
+        if row.hand is not None and row.phase is Phase.READY:
+            learn_verdict(row, row.hand, self._epoch, first=False)
+        return True
+
+    def _go_ahead(self, row: Row, now_s: float) -> None:
+        """Call the next unit although the outcome of the one before it is on its way (PROTOCOL S13).
+
+        The device remembers all that was answered and is not stored, the unit called included, so whoever comes next
+        is told of each. What is answered without a call, or gives the address back, waits until all of it is stored.
+        """
+        if self.stopping or not row.queue or row.hand is None or not self._log.may_go_ahead(row):
+            return
+        unit, before = row.queue[0], row.hand
+        not_stored = row.ahead + 1
+        if not_stored + 1 > min(row.remembers, self._ahead_max):
+            return
+        if not unit.previous <= before.ticket < unit.ticket or unit.operation in NEVER_AHEAD:
+            return
+        if row.key in self._log.drifts or not isinstance(decide_step(row, unit, now_s=now_s), Act):
+            return
+        self._log.go_ahead(row)
+        taken = row.take_next(now_s)
+        assert taken, "it was its turn"
+        self._call(row, unit, now_s)
 
     def _leaves(self, row: Row, now_s: float) -> bool:
         """Whether it goes elsewhere, since its device does not begin with it; then the next step of that is done."""
@@ -151,7 +188,8 @@ class PodProcesses:
         self._recovery.line.ended(row.key)
         if known is not None:
             learn_record(row, answer)
-            learn_verdict(row, unit, answer, self._epoch)
+            learn_verdict(row, unit, self._epoch, first=True)
+            learn_fence(row, unit, answer)
             self._decide(row, now_s)
         else:
             self._call(row, unit, now_s)
@@ -172,7 +210,8 @@ class PodProcesses:
         found = self._drift.learn(row, answer, now_s)
         made, row.make = row.make, False
         if row.hand is not None:
-            learn_verdict(row, row.hand, answer, self._epoch)
+            learn_verdict(row, row.hand, self._epoch, first=True)
+            learn_fence(row, row.hand, answer)
         if made:
             row.ready_said = True
             self._log.made(row, now_s)
@@ -210,7 +249,8 @@ class PodProcesses:
             outcome, reason = outcome_of(unit, answer)
             if outcome is Outcome.COMPLETED:
                 self._policies.obey(row, unit)
-            self._log.answer(row, outcome, reason, now_s)
+            self._log.answer(row, outcome, reason, now_s, called=True)
+            self._go_ahead(row, now_s)
             return
         nothing_done = answer.status in (Status.UNREACHABLE, Status.INVALID)
         verdict = Verdict.NOT_STARTED if nothing_done else Verdict.MAYBE_STARTED

@@ -61,8 +61,9 @@ def decide_step(row: Row, unit: Message, *, now_s: float) -> Step:
     move = row.move if row.move is not None and row.move.ticket == unit.ticket else None
     if move is not None and move.leaving:  # what was announced is carried through, whatever is said of the unit since
         return HandOff(move.reason) if move.emptied else Empty()
-    if row.device_last == unit.ticket:
-        return Conclude(Outcome.COMPLETED if row.device_applied else Outcome.FAILED, row.device_reason)
+    known = row.remembered(unit.ticket) if row.device_last >= unit.ticket else None
+    if known is not None:
+        return Conclude(Outcome.COMPLETED if known.applied else Outcome.FAILED, known.reason)
     if row.device_last > unit.ticket:
         reason = f"the device has answered ticket {row.device_last} already, which is later"
         return BreakDown(Verdict.MAYBE_STARTED, reason)

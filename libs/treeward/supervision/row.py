@@ -2,13 +2,14 @@
 
 What a process was is the last event of its resource, fetched when its first unit arrives; so a row can be forgotten
 whenever it is idle, and `answered` is what the take rule calls "last taken": a unit's outcome is committed before the
-next unit is taken.
+next unit is taken, or said before the next one is called ahead (S13).
 """
 
 from collections.abc import Iterable
 from enum import Enum
 from typing import Any
 
+from treeward.schemas.device import Remembered
 from treeward.schemas.events import Event, EventType, Verdict
 from treeward.schemas.mailbox import Message
 from treeward.supervision.knowledge import began_at
@@ -40,7 +41,9 @@ class Row(WaitingUnits):
     """One process. Slots, since there may be a million."""
 
     __slots__ = (
+        "ahead",
         "attempts",
+        "begun",
         "called_s",
         "crashed_at_s",
         "device_applied",
@@ -57,8 +60,10 @@ class Row(WaitingUnits):
         "observed",
         "phase",
         "ready_said",
+        "recent",
         "refusal",
         "refusals",
+        "remembers",
         "reserves",
         "restarting",
         "retries",
@@ -89,6 +94,14 @@ class Row(WaitingUnits):
         self.device_last = 0
         self.device_applied = False
         self.device_reason: str | None = None
+        self.recent: tuple[Remembered, ...] = ()
+        """What the device remembers of tickets before its last one that are not answered yet; mostly nothing."""
+        self.begun = 0
+        """The ticket that began at the device and did not end; 0: none."""
+        self.remembers = 1
+        """How many of the tickets answered last the device remembers."""
+        self.ahead = 0
+        """Outcomes that are said and not stored, while a later unit is called or its outcome is on its way (S13)."""
         self.attempts = 0
         self.verdict: Verdict | None = None
         self.crashed_at_s: tuple[float, ...] = ()
@@ -115,6 +128,15 @@ class Row(WaitingUnits):
     def idle(self) -> bool:
         """Whether nothing is in hand, waiting or on its way."""
         return self.hand is None and not self.queue and self.phase in (Phase.INITIALIZED, Phase.READY)
+
+    def remembered(self, ticket: int) -> Remembered | None:
+        """What the device has told of a ticket that is not answered yet."""
+        if ticket == self.device_last and ticket:
+            return Remembered(ticket=ticket, applied=self.device_applied, reason=self.device_reason)
+        for known in self.recent:
+            if known.ticket == ticket:
+                return known
+        return None
 
     def may_keep(self, message: Message) -> bool:
         """The part of the take rule that never changes again for this message: of this life, and not answered yet."""
@@ -146,6 +168,18 @@ class Row(WaitingUnits):
         self.verdict = None
         return True
 
+    def become_answered(self) -> None:
+        """The unit in hand has its outcome, and nothing is in hand."""
+        assert self.hand is not None, "its outcome was said"
+        self.answered = self.hand.ticket
+        self.hand = None
+        self.verdict = None
+        self.attempts = 0
+        self.tried = ()
+        if self.early:
+            self.early = []
+        self.drop_answered()
+
     def flush(self) -> list[Message]:
         """Empty the mailbox: what was sent to this life is void. Returns what was in it, in order."""
         flushed, self.queue = self.queue, []
@@ -167,6 +201,7 @@ class Row(WaitingUnits):
         return super().describe(now_s) | {
             "life": self.life,
             "phase": self.phase.value,
+            "ahead": self.ahead,
             "attempts": self.attempts,
             "verdict": self.verdict,
             "called_s": now_s - self.called_s if self.phase is Phase.CALLED else None,

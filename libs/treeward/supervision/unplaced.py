@@ -7,7 +7,7 @@ from treeward.supervision.waiting_units import WaitingUnits
 class Unplaced(WaitingUnits):
     """An address that this owner answers for: HERE in PROTOCOL table 2."""
 
-    __slots__ = ("away", "came", "committing", "fetching", "read")
+    __slots__ = ("away", "came", "committing", "fetching", "in_doubt", "in_doubt_to", "read")
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
@@ -19,6 +19,9 @@ class Unplaced(WaitingUnits):
         self.committing = False
         self.came: Event | None = None
         """The `handed_off` by which it came: what existed is made again wherever it is placed."""
+        self.in_doubt = 0
+        """So many of the units that come next may have begun where it was."""
+        self.in_doubt_to = 0
 
     @property
     def idle(self) -> bool:
@@ -28,7 +31,11 @@ class Unplaced(WaitingUnits):
     def remember(self, event: Event) -> None:
         """What the last event says of the address, and how it came here."""
         self.recall(event)
-        self.came = event if event.type is EventType.HANDED_OFF or event.existed else None
+        up_to = event.tells_of_up_to
+        came = event.type is EventType.HANDED_OFF or event.existed or up_to is None or up_to > event.answered
+        self.came = event if came else None
+        self.in_doubt = event.in_doubt
+        self.in_doubt_to = event.in_doubt_to
 
     def describe(self, now_s: float) -> dict[str, object]:
         """What is in hand and why it waits, for people who ask."""

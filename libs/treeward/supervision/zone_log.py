@@ -7,6 +7,7 @@ from treeward.supervision import events
 from treeward.supervision.effects import Append, Effect, Work
 from treeward.supervision.pod_book import PodBook
 from treeward.supervision.unplaced import Unplaced
+from treeward.supervision.unplaced_step import is_in_doubt, left_in_doubt
 
 Then = Literal["placed", "answered"]
 """What becomes of a row when its event is stored."""
@@ -59,12 +60,15 @@ class ZoneLog:
         assert unit is not None, "something is in hand"
         told = {"reason": reason, "definition": row.definition, "answered": unit.ticket}
         event = self._event(row, EventType(outcome.value), now_s, **told)
-        if came is not None and came.last_unknown and came.ticket == unit.ticket:
+        if is_in_doubt(row, unit):
             event.verdict = Verdict.MAYBE_STARTED
         if event.kind == "pod":
             self._pods.note(event)
         if came is not None:  # it is still handed off, and the next reader must know how
             event = event.model_copy(update={name: getattr(came, name) for name in HOW_IT_CAME})
+            event.recent = tuple(known for known in came.recent if known.ticket > unit.ticket)
+            event.in_doubt = row.in_doubt = left_in_doubt(row, unit)
+            event.in_doubt_to = row.in_doubt_to if event.in_doubt else 0
         self._commit(row, event, "answered", now_s)
 
     def _event(self, row: Unplaced, type_: EventType, now_s: float, **changes: object) -> Event:

@@ -42,7 +42,7 @@ class ZoneOwner:
         self.limits = limits
         self.rows: dict[str, Unplaced] = {}
         self.where = WhoIsWhere()
-        self.pods = PodBook(epoch)
+        self.pods = PodBook(epoch, limits.ahead_max)
         self._log = ZoneLog(zone, epoch, self.pods)
         self._placing = Placing(self.where, self.pods)
         self.stopping = False

@@ -1,8 +1,8 @@
 """The device protocol: lines of JSON over TCP or a Unix socket, many in flight (DESIGN section 7, PROTOCOL table 4).
 
 Every request carries a number, `seq`, that its answer repeats; answers may come in any order. A server keeps, for each
-address and for longer than the object, the highest life accepted with its owner and the last ticket that it answered
-with the outcome; it checks and acts in one step.
+address and for longer than the object, the highest life accepted with its owner and the last tickets that it answered
+(one, or as many as it says: `Answer.remembers`), each with its outcome; it checks and acts in one step.
 """
 
 from enum import StrEnum
@@ -97,13 +97,23 @@ class Status(StrEnum):
     """The life is lower than the highest, or equal and of another owner: the caller must stop.
     `high` and `owner` say who won."""
     OLDER = "older"
-    """call: the ticket is lower than the last one answered, and not remembered."""
+    """call: the ticket is lower than the last one answered, and not remembered (or no longer)."""
     BUSY = "busy"
     """The life would rise while a call is in progress, or another ticket is in progress: ask again."""
     UNREACHABLE = "unreachable"
     """What stands behind the address (its host) does not answer; nothing was done."""
     INVALID = "invalid"
     """The request cannot be read; `reason` names the field."""
+
+
+class Remembered(BaseModel):
+    """What one ticket was answered, as the device remembers it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    ticket: int = Field(ge=1)
+    applied: bool = Field(description="whether it was applied (else refused)")
+    reason: str | None = Field(default=None, description="why it was refused")
 
 
 class Answer(BaseModel):
@@ -119,6 +129,17 @@ class Answer(BaseModel):
     last: int = Field(default=0, description="last ticket answered; 0: none")
     last_applied: bool = Field(default=False, description="whether that ticket was applied (else refused)")
     last_reason: str | None = Field(default=None, description="why it was refused")
+    remembers: int = Field(
+        default=1,
+        ge=1,
+        description="synchronize, observe: how many of the tickets answered last the device remembers with their "
+        "outcomes, for longer than the object; 1: `last` alone. The owner of the address calls at most so many units "
+        "whose outcomes are not stored yet",
+    )
+    recent: list[Remembered] = Field(
+        default_factory=list,
+        description="synchronize, observe: the tickets remembered besides `last`, oldest first",
+    )
     begun: int = Field(
         default=0, description="highest ticket whose call ever began; above `last`: ended halfway, or in progress"
     )

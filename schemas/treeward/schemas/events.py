@@ -58,7 +58,7 @@ class Verdict(StrEnum):
 
 
 class DeviceOutcome(BaseModel):
-    """What a device remembers of the last ticket that it answered."""
+    """What a device remembers of a ticket that it answered."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -125,8 +125,27 @@ class Event(BaseModel):
     last: DeviceOutcome | None = Field(
         default=None, description="`handed_off`: the device's last ticket; none: it answered none"
     )
+    recent: tuple[DeviceOutcome, ...] = Field(
+        default=(),
+        description="with `last`: what the device remembers of tickets before it that were not answered, oldest first",
+    )
     last_unknown: bool = Field(
         default=False, description="`handed_off` after the device was isolated: its last ticket is unknown"
+    )
+    in_doubt: int = Field(
+        default=0,
+        ge=0,
+        description="what leaves a device that was isolated: so many of the units that come next, and are neither "
+        "remembered nor steering, may have been started there; each is answered `failed`",
+    )
+    in_doubt_to: int = Field(
+        default=0, ge=0, description="none above this ticket is in doubt, it was submitted later; 0: that is not known"
+    )
+    ahead: int = Field(
+        default=1,
+        ge=1,
+        description="of a pod: how many units of one resource its owners, from the first on, may have called at most "
+        "before an outcome was stored (`ahead_max`, as its zone's supervisors had it)",
     )
     existed: bool = Field(
         default=False, description="`handed_off`: whether the object existed; to be made at the next place"
@@ -168,6 +187,24 @@ class Event(BaseModel):
     def key(self) -> str:
         """`<kind>.<id>`."""
         return f"{self.kind}.{self.id}"
+
+    def remembered(self, ticket: int) -> DeviceOutcome | None:
+        """What the device that it left remembers of a ticket."""
+        if self.last is not None and self.last.ticket == ticket:
+            return self.last
+        return next((known for known in self.recent if known.ticket == ticket), None)
+
+    def may_have_begun(self, ticket: int) -> bool:
+        """Whether a unit that comes next may have been started at a device that can tell nothing of it any more."""
+        return self.in_doubt > 0 and (self.in_doubt_to == 0 or ticket <= self.in_doubt_to)
+
+    @property
+    def tells_of_up_to(self) -> int | None:
+        """The highest ticket that its old device has told of, or that is in doubt; None: nobody knows which that is."""
+        if self.in_doubt and not self.in_doubt_to:
+            return None
+        told = self.last.ticket if self.last is not None else 0
+        return max(told, self.in_doubt_to)
 
     @property
     def is_outcome(self) -> bool:

@@ -6,12 +6,12 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from treeward.cli.device_check import lines  # isort: skip (the order of the rules)
-from treeward.cli.device_check import fence, isolation, memory, progress
+from treeward.cli.device_check import fence, isolation, memory, ahead, progress  # isort: skip (the same)
 from treeward.cli.device_check.rules import RULES, Rule
 from treeward.cli.device_check.trial import NotOfferedError, Site, Trial
 from treeward.cli.device_check.wire import NoDeviceError, RuleBrokenError
 
-PARTS = (lines, fence, isolation, memory, progress)
+PARTS = (lines, fence, isolation, memory, ahead, progress)
 """Importing them has filled the list of rules, in this order."""
 
 

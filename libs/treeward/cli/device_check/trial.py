@@ -207,7 +207,9 @@ def say_request(fields: dict[str, Any]) -> str:
 
 
 def say_answer(answer: Answer) -> str:
-    """An answer in a few words: what differs from nothing."""
+    """An answer in a few words: what differs from nothing; a `-` behind a ticket in `recent`: it was refused."""
     told = answer.model_dump(mode="json", include=set(TOLD))
     words = [f"{name}={told[name]}" for name in TOLD if told[name] not in (None, 0, False)]
+    if answer.recent:
+        words.append("recent=" + ",".join(f"{known.ticket}{'' if known.applied else '-'}" for known in answer.recent))
     return " ".join([answer.status.value, *words])

@@ -17,7 +17,6 @@ from treeward.pod_agent.agent import Agent
 from treeward.runtime import codec
 from treeward.runtime.context import Context
 from treeward.runtime.device_client import Device
-from treeward.runtime.device_record import DeviceRecord
 from treeward.schemas import streams, subjects
 from treeward.schemas.address import ROOT
 from treeward.schemas.events import Event, EventType
@@ -256,7 +255,7 @@ class Rehearsal:
             name = f"{event.zone}.{key}"
             if event.definition is not None and not event.existed:
                 device.things[name] = Thing(event.host, dict(event.definition))
-            record = device.records[name] = DeviceRecord()
+            record = device.records[name] = device.record(name)
             record.high, record.owner = event.life, owners.get(f"pod.{pod}") or ""
 
 

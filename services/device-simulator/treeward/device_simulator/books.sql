@@ -56,6 +56,15 @@ CREATE TABLE IF NOT EXISTS records (
     called_in INTEGER NOT NULL,
     PRIMARY KEY (zone, kind, resource)
 ) WITHOUT ROWID;
+-- What a record remembers besides its last ticket; a table of its own, which earlier versions leave alone.
+CREATE TABLE IF NOT EXISTS memories (
+    zone TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    remembers INTEGER NOT NULL,     -- so many of the tickets answered last are remembered, `last` included
+    recent TEXT NOT NULL,           -- JSON: those before `last`, oldest first
+    PRIMARY KEY (zone, kind, resource)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS isolations (
     zone TEXT NOT NULL,
     host TEXT NOT NULL,

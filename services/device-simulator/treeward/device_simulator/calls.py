@@ -65,7 +65,7 @@ class Calls:
             ledger.end(entry, "unreachable", unreachable)
             site.answer(caller, call.seq, Status.UNREACHABLE, address, unreachable)
             return
-        record = site.records.get(address) or DeviceRecord()
+        record = site.record(address)
         decision = record.decide_call(life=call.life, owner=call.owner, ticket=call.ticket)
         if decision is Decision.FENCED and site.faults:
             place = site.place(address, call.operation, call.host, is_call=True)
@@ -81,9 +81,10 @@ class Calls:
                 ledger.keep(entry)
                 self.in_progress[address].waiting.append(Waiting(caller, call.seq, entry))
             case Decision.REMEMBERED:
-                status = Status.APPLIED if record.applied else Status.REFUSED
-                ledger.end(entry, "remembered", record.reason)
-                site.answer(caller, call.seq, status, address, record.reason)
+                known = record.recall(call.ticket)
+                status = Status.APPLIED if known.applied else Status.REFUSED
+                ledger.end(entry, "remembered", known.reason)
+                site.answer(caller, call.seq, status, address, known.reason)
             case _:
                 status = Status(decision.name.lower())
                 reason = record.why(decision)

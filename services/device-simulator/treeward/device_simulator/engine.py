@@ -23,6 +23,9 @@ from treeward.schemas.device_control import FaultEffect, StandingFault
 
 JournalSynchronize = Literal["all", "changes", "none"]
 
+REMEMBERS = 8
+"""How many answered tickets of each address are remembered, if nobody says otherwise."""
+
 
 class Engine:
     """Everything between a request and its answer.
@@ -40,14 +43,15 @@ class Engine:
         wake: Callable[[], None],
         faults: FaultSet,
         journal_synchronize: JournalSynchronize = "changes",
+        remembers: int = REMEMBERS,
     ) -> None:
         self._journal = journal
         self._later = later
         self._journal_synchronize = journal_synchronize
         self._hung: dict[int, list[Callable[[], None]]] = {}
-        world, records = journal.load(now_s=clock_s())
+        world, records = journal.load(now_s=clock_s(), remembers=remembers)
         self._ledger = Ledger(journal, clock_s=clock_s, wake=wake)
-        self._site = Site(world, records, faults, self._ledger)
+        self._site = Site(world, records, faults, self._ledger, remembers=remembers)
         self._calls = Calls(self._site, later=later, hang=self._hang)
         self.faults = faults
 
@@ -62,7 +66,7 @@ class Engine:
                 address = Address(request.zone, request.kind, request.id)
                 unreachable = self._site.unreachable(address, "observe", None)
                 status = Status.OK if unreachable is None else Status.UNREACHABLE
-                self._site.answer(caller, request.seq, status, address, unreachable)
+                self._site.answer(caller, request.seq, status, address, unreachable, **self._site.memory(address))
             case Isolate():
                 self._open(request, caller)
             case Ping():
@@ -85,6 +89,7 @@ class Engine:
         progress = self._calls.in_progress.get(address)
         return {
             **self._site.state(address),
+            **self._site.memory(address),
             "in_progress": None if progress is None else progress.call.ticket,
             "hangs": progress is not None and progress.hangs,
         }
@@ -154,14 +159,15 @@ class Engine:
         self._ledger.end(entry, status.value, reason, kept=kept or entry.effect == 1)
         if not lost:
             isolated = status is Status.UNREACHABLE and site.isolated(address, "synchronize", request.host)
-            site.answer(caller, request.seq, status, address, reason, **({"isolated": True} if isolated else {}))
+            more = site.memory(address) | ({"isolated": True} if isolated else {})
+            site.answer(caller, request.seq, status, address, reason, **more)
 
     def _decide_synchronize(self, request: Synchronize, address: Address, entry: Entry) -> tuple[Status, str | None]:
         unreachable = self._site.unreachable(address, "synchronize", request.host)
         isolated = self._site.isolated(address, "synchronize", request.host)
         if unreachable is not None and not isolated and address.kind != "host":
             return Status.UNREACHABLE, unreachable
-        record = self._site.records.get(address) or DeviceRecord()
+        record = self._site.record(address)
         decision = record.decide_synchronize(life=request.life, owner=request.owner)
         if decision is not Decision.ACCEPT:
             return Status(decision.name.lower()), record.why(decision)

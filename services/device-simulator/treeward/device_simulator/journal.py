@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pydantic_core
+from pydantic import TypeAdapter
 
 from treeward.device_simulator.sizes import size_of
 from treeward.device_simulator.world import Residue, Resource, World
 from treeward.runtime.device_record import DeviceRecord
 from treeward.schemas.address import Address
+from treeward.schemas.device import Remembered
 
 _RESTORED = "zone, kind, resource, host, definition, attached_to, residue_ticket, residue_operation"
 
@@ -68,7 +70,10 @@ class Entry:
 _COLUMNS = ", ".join(field.name for field in fields(Entry))
 _PUT_CALL = f"INSERT OR REPLACE INTO calls ({_COLUMNS}) VALUES ({', '.join('?' * len(fields(Entry)))})"
 _PUT_RECORD = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_MEMORY = "INSERT OR REPLACE INTO memories VALUES (?, ?, ?, ?, ?)"
 _PUT_RESOURCE = "INSERT OR REPLACE INTO resources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+_RECENT: TypeAdapter[tuple[Remembered, ...]] = TypeAdapter(tuple[Remembered, ...])
 
 
 class Journal:
@@ -82,8 +87,11 @@ class Journal:
         self._connection.executescript(files("treeward.device_simulator").joinpath("books.sql").read_text())
         self._isolated: set[tuple[str, str]] = set()
 
-    def load(self, *, now_s: float) -> tuple[World, dict[Address, DeviceRecord]]:
-        """Read back what an earlier process has left; calls that were in progress then are ended as `broken_off`."""
+    def load(self, *, now_s: float, remembers: int) -> tuple[World, dict[Address, DeviceRecord]]:
+        """Read back what an earlier process has left; calls that were in progress then are ended as `broken_off`.
+
+        A record remembers `remembers` tickets from now on, but never fewer than before: its owner was told so.
+        """
         execute = self._connection.execute
         execute("UPDATE calls SET outcome = 'broken_off', ended_at = ? WHERE ended_at IS NULL", (now_s,))
         world = World()
@@ -96,11 +104,17 @@ class Journal:
         world.isolated = set(execute("SELECT zone, host FROM isolations").fetchall())
         self._isolated = set(world.isolated)
         records = {
-            Address(zone, kind, id_): DeviceRecord(high, owner, last, bool(applied), reason, begun, called_in)
+            Address(zone, kind, id_): DeviceRecord(
+                high, owner, last, bool(applied), reason, begun, called_in, remembers=remembers
+            )
             for zone, kind, id_, high, owner, last, applied, reason, begun, called_in in execute(
                 "SELECT * FROM records"
             )
         }
+        for zone, kind, id_, before, recent in execute("SELECT * FROM memories"):
+            record = records[Address(zone, kind, id_)]
+            record.remembers = max(before, remembers)
+            record.recent = _RECENT.validate_json(recent)
         return world, records
 
     def numbers(self) -> tuple[int, int]:
@@ -123,6 +137,10 @@ class Journal:
                 (*address, r.high, r.owner, r.last, r.applied, r.reason, r.begun, r.called_in)
                 for address, r in records.items()
             ],
+        )
+        executemany(
+            _PUT_MEMORY,
+            [(*address, r.remembers, _json(r.recent)) for address, r in records.items() if r.remembers > 1],
         )
         if world.touched:
             gone = [address for address in world.touched if address not in world.resources]

@@ -34,6 +34,7 @@ class Options:
     journal_synchronize: JournalSynchronize
     full: bool
     seed: int | None
+    remembers: int
 
 
 def refuse_line(line: bytes, error: ValidationError, caller: Caller) -> None:
@@ -69,6 +70,7 @@ async def run(options: Options) -> None:
     engine = Engine(
         journal, clock_s=time.time, later=lambda delay_s, step: loop.call_later(delay_s, step).cancel, wake=wake,
         faults=FaultSet(seed=options.seed), journal_synchronize=options.journal_synchronize,
+        remembers=options.remembers,
     )  # fmt: skip
 
     def handle(line: bytes, caller: LineConnection) -> None:

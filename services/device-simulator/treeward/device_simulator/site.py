@@ -15,9 +15,12 @@ from treeward.schemas.device_control import FaultEffect
 class Site:
     """Where every request goes: what is there, whether it can be reached, and what is answered."""
 
-    def __init__(self, world: World, records: dict[Address, DeviceRecord], faults: FaultSet, ledger: Ledger) -> None:
+    def __init__(
+        self, world: World, records: dict[Address, DeviceRecord], faults: FaultSet, ledger: Ledger, *, remembers: int
+    ) -> None:
         self.world = world
         self.records = records
+        self.remembers = remembers
         self.faults = faults
         self.ledger = ledger
 
@@ -81,6 +84,15 @@ class Site:
             self.ledger.hang_up(caller)
         return True
 
+    def record(self, address: Address) -> DeviceRecord:
+        """The record of an address; of one that nobody has asked for before, a fresh one that is not kept yet."""
+        return self.records.get(address) or DeviceRecord(remembers=self.remembers)
+
+    def memory(self, address: Address) -> dict[str, Any]:
+        """What is remembered besides the last ticket, as fields of an answer to synchronize or observe."""
+        record = self.record(address)
+        return {"remembers": record.remembers, "recent": record.recent}
+
     def state(self, address: Address) -> dict[str, Any]:
         """The record and what exists, as fields of an answer."""
         state: dict[str, Any] = {}
@@ -100,7 +112,7 @@ class Site:
         return state
 
     def answer(
-        self, caller: Caller, seq: int, status: Status, address: Address, reason: str | None, **more: bool
+        self, caller: Caller, seq: int, status: Status, address: Address, reason: str | None, **more: Any
     ) -> None:
         """Answer a request after the next commit."""
         self.ledger.say(caller, {"seq": seq, "status": status.value, "reason": reason, **self.state(address), **more})

@@ -56,6 +56,8 @@ class OwnerSays(BaseModel):
     """A `Phase` of a row; of a zone owner `unplaced`; `absent`: the resource is not in use there."""
     ticket: int | None = None
     operation: str | None = None
+    ahead: int = 0
+    """Outcomes of units before it that are on their way to the log."""
     attempts: int = 0
     verdict: str | None = None
     reason: str | None = None

@@ -113,6 +113,8 @@ def _explain_hand(facts: Facts, says: OwnerSays, taken: str) -> Cause:
             limit = f"After {facts.limits.call_timeout_s:g} s without an answer its process crashes"
             called_s = now_s - (says.called_s or 0.0)
             text = f"{at_it}. {limit}, and the next life asks the device what became of it."
+            if says.ahead:
+                text += f" It was called ahead: {says.ahead} outcomes before it are on their way to the log."
             until_s = called_s + facts.limits.call_timeout_s
             then = "the device answers, or its process crashes"
             return Cause(Wait.DEVICE, [text, *_link(says)], then, until_s, called_s)
