@@ -90,8 +90,8 @@ class Settings(BaseSettings):
 
     ahead_max: int = Field(default=1, ge=1, le=AHEAD_MOST)
     """Units of one resource that are called before the outcome of the first is stored, with a device that remembers as
-    many tickets; 1: each outcome is stored before the next unit is called. More only once every program is of a version
-    that knows this setting (docs/upgrade.md)."""
+    many tickets; 1: each outcome is stored before the next unit is called. More helps a hot resource where the log has
+    three replicas, and only once every program is of a version that knows this setting (docs/upgrade.md)."""
 
     # recovery
     restarts_max: int = Field(default=5, ge=0)
