@@ -23,7 +23,10 @@ def main() -> None:
     parser.add_argument("--kinds", metavar="KIND,...", help="only these, in this order, again and again")
     parser.add_argument("--gap", type=float, default=3.0, help="with --kinds: seconds between two faults")
     parser.add_argument("--disk-mib", type=int, default=0, metavar="N", help="room for each NATS server: disk_full")
-    parser.add_argument("--call-timeout-s", type=float, help="of a device call; otherwise the product's default")
+    parser.add_argument(
+        "--set", metavar="NAME=VALUE", action="append", default=[], type=setting, dest="settings",
+        help="a setting of every service, such as TREEWARD_AHEAD_MAX=8; otherwise the product's defaults",
+    )  # fmt: skip
     parser.add_argument("--keep", type=Path, metavar="DIR", help="logs, books and report; otherwise faults-SEED")
     asked = parser.parse_args()
     if asked.kinds:
@@ -38,14 +41,21 @@ def main() -> None:
         console.print(f"{time.monotonic() - begun_s:6.0f} s  {text}", highlight=False)
 
     folder = new_folder(asked.keep or Path(f"faults-{asked.seed}"))
-    settings = {} if asked.call_timeout_s is None else {"TREEWARD_CALL_TIMEOUT_S": str(asked.call_timeout_s)}
-    size = Size(servers=asked.servers, disk_mib=asked.disk_mib, settings=settings)
+    size = Size(servers=asked.servers, disk_mib=asked.disk_mib, settings=dict(asked.settings))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         report = runner.run(run(folder, plan, seed=asked.seed, size=size, units_per_s=asked.units_per_s, say=say))
     write(report, folder / "report.json")
     show(report, console)
     console.print(f"report.json, log.jsonl, logs and all files of the servers are in {folder}", soft_wrap=True)
     sys.exit(0 if report.fine else 1)
+
+
+def setting(text: str) -> tuple[str, str]:
+    """A setting and its value; raises ArgumentTypeError."""
+    name, is_set, value = text.partition("=")
+    if not (is_set and name.startswith("TREEWARD_")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not TREEWARD_NAME=VALUE (docs/settings.md)")
+    return name, value
 
 
 def new_folder(wanted: Path) -> Path:

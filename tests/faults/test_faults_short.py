@@ -16,7 +16,7 @@ KINDS = [
 ]  # fmt: skip
 SIZE = Size(
     servers=1, orchestrators=2, zone_supervisors=2, agents=3, zones=1, pods=2, hosts=2,
-    settings={"TREEWARD_CALL_TIMEOUT_S": "3"},
+    settings={"TREEWARD_CALL_TIMEOUT_S": "3", "TREEWARD_AHEAD_MAX": "8"},
 )  # fmt: skip
 
 
