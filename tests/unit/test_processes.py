@@ -3,14 +3,24 @@
 import os
 import signal
 import subprocess
+import time
 from uuid import uuid4
 
-from tests.support.processes import RUN, left_over, processes_with
+from tests.support.processes import POLL_S, RUN, left_over, processes_with
+
+
+def wait_until_seen(run: str) -> list[int]:
+    """The processes of a run, as soon as there is one: for a moment after its start a program shows no environment."""
+    give_up_s = time.monotonic() + 30.0
+    while not (found := list(processes_with(RUN, run))) and time.monotonic() < give_up_s:
+        time.sleep(POLL_S)
+    return found
 
 
 def test_a_process_that_outlives_its_run_is_told_with_its_test_and_ended() -> None:
     run = uuid4().hex
     with subprocess.Popen(["sleep", "600"], env={**os.environ, RUN: run}, start_new_session=True) as process:
+        assert wait_until_seen(run) == [process.pid]
         (told,) = left_over(run, patience_s=0.0)
         assert process.wait(30) == -signal.SIGKILL
     here = "tests/unit/test_processes.py::test_a_process_that_outlives_its_run_is_told_with_its_test_and_ended"
@@ -24,10 +34,10 @@ def test_what_ends_by_itself_and_what_another_run_has_started_is_not_told() -> N
         subprocess.Popen(["sleep", "600"], env={**os.environ, RUN: other}) as foreign,
     ):
         try:
-            assert list(processes_with(RUN, run)) == [ending.pid]
+            assert wait_until_seen(run) == [ending.pid]
             assert ending.stdin is not None
             ending.stdin.close()
             assert left_over(run, patience_s=30.0) == []
-            assert list(processes_with(RUN, other)) == [foreign.pid]
+            assert wait_until_seen(other) == [foreign.pid]
         finally:
             foreign.kill()
