@@ -51,6 +51,7 @@ async def _cycle(centre: Scene, key: str, chance: Random) -> None:
     """One unit after the other, with a pause between two if the load is to be held."""
     for _ in range(ROUNDS):
         for operation in ("stop", "start"):
+            # The load is so many units a second: a client's own pause, and no wait for an effect.
             await asyncio.sleep(chance.uniform(0, 2 * RESOURCES / UNITS_PER_S) if UNITS_PER_S else 0)
             await centre.answered(await centre.ask(key, operation))
 

@@ -89,7 +89,7 @@ async def test_a_subscription_made_just_after_the_others_were_replayed_is_not_fo
     await until(lambda: not bus.connected)
     starting = asyncio.create_task(asyncio.to_thread(nats_server.start))
     while not client.is_connected:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # looked at in each turn of the loop: `until` would come when we have been told
     assert not bus.connected, "nats-py is connected and has replayed, and we have not been told"
     await bus.subscribe("tw.meanwhile", lambda subject, _data, _headers: heard.append(subject))
     await until(lambda: bus.connected)
@@ -130,7 +130,7 @@ async def test_what_a_link_does_not_take_at_once_waits_where_it_is_counted_and_k
     for number in range(220):
         bus.publish("tw.numbers", b"%08d" % number + b" " * 100_000)
         if number >= 200:  # the first 20 MB are on their way, more than any socket takes
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop, in which the client writes
             counted = max(counted, client._pending_data_size)
     assert counted > 100_000, "a slow link's bytes are counted, so that they can be bounded"
     await until(lambda: len(heard) == 220)

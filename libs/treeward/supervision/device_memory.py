@@ -21,11 +21,8 @@ def learn_record(row: Row, answer: Answer) -> None:
     row.device_applied = answer.last_applied
     row.device_reason = answer.last_reason
     row.exists = row.definition is not None
-    if answer.status in (
-        Status.APPLIED,
-        Status.REFUSED,
-    ):  # all before it was answered, or it would not have been called
-        row.recent, row.begun = (), 0
+    if answer.status in (Status.APPLIED, Status.REFUSED):
+        row.recent, row.begun = (), 0  # all before it was answered, or it would not have been called
         return
     row.remembers = answer.remembers
     row.recent = tuple(known for known in answer.recent if row.answered < known.ticket < answer.last)

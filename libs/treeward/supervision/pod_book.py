@@ -55,16 +55,9 @@ class PodBook:
 
         `ahead` never falls: of what an earlier owner has called, so much may be in doubt.
         """
+        changes = {"owner": instance, "reason": reason, "ticket": None, "operation": None, "epoch": None}
         ahead = max(self.last[pod].ahead, self._ahead_max)
-        changes = {
-            "ahead": ahead,
-            "owner": instance,
-            "reason": reason,
-            "ticket": None,
-            "operation": None,
-            "epoch": None,
-        }
-        told = {"type": EventType.CLAIMED, "life": self._epoch, "at": events.at(now_s)}
+        told = {"type": EventType.CLAIMED, "life": self._epoch, "at": events.at(now_s), "ahead": ahead}
         event = self.last[pod].model_copy(update=told | changes)
         self.last[pod] = event
         self.claims_on_their_way.add(pod)

@@ -34,8 +34,8 @@ class Capacity(ApiAnswer):
     disk_gib: int = 0
 
 
-class HostBranch(ApiAnswer):
-    """A host and how many resources are placed on it."""
+class _Branch(ApiAnswer):
+    """How a branch below a zone is supervised and steered."""
 
     id: str
     state: ProcessState = ProcessState.NONE
@@ -43,20 +43,19 @@ class HostBranch(ApiAnswer):
     quarantined: bool = False
     draining: bool = False
     labels: dict[str, str] = Field(default_factory=dict)
+
+
+class HostBranch(_Branch):
+    """A host and how many resources are placed on it."""
+
     capacity: Capacity = Field(default_factory=Capacity)
     used: Capacity = Field(default_factory=Capacity)
     counts: Counts = Field(default_factory=dict)
 
 
-class PodBranch(ApiAnswer):
+class PodBranch(_Branch):
     """A pod, its owner and its hosts."""
 
-    id: str
-    state: ProcessState = ProcessState.NONE
-    paused: bool = False
-    quarantined: bool = False
-    draining: bool = False
-    labels: dict[str, str] = Field(default_factory=dict)
     device: str | None = None
     owner: Owner = Field(default_factory=Owner)
     hosts: list[HostBranch] = Field(default_factory=list)
